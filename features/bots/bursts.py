@@ -43,7 +43,7 @@ MAIL_GAP_MS = (1_000, 60_000)
 """How long after the mail: a gateway checks on delivery. In less than a second nothing is delivered; what
 follows so fast was written together with the mail."""
 
-_MINUTE_MS = 60_000
+MINUTE_MS = 60_000
 _time = itemgetter(1)
 _MAIL = re.compile("mail|メール|newsletter|メルマガ")
 _SENDING = re.compile("(?<![a-z])(sent|delivered)(?![a-z])|送信|配信|送付")
@@ -105,7 +105,7 @@ def _judge(
     """The rule that a window meets. What holds for a window holds for every larger one with the same end."""
     if different_times >= MIN_TIMES and (count >= MIN_COUNT_ANY_TYPE or (count >= MIN_COUNT and is_repeated)):
         return "burst"
-    is_exact = different_times > 1 or last_ms % _MINUTE_MS != 0
+    is_exact = different_times > 1 or last_ms % MINUTE_MS != 0
     if count >= MIN_COUNT_AFTER_MAIL and is_repeated and is_exact and _follows_mail(last_ms, mails):
         return "burst_after_mail"
     return None

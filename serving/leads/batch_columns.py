@@ -10,7 +10,9 @@ import numpy as np
 from features.clock import NEVER
 from features.columns import Bools, Column, Floats, Ints, encode_texts, is_missing, take
 from features.crm_data import Activities, Changes, Crm, Outcomes
+from features.large.event_columns import EventColumns, join_events
 from features.many_leads import Histories, ManyLeads
+from features.one_lead import Event
 from serving.leads.field_types import AttributeSchema
 from serving.leads.lead_facts import LeadFacts
 from serving.web.field_errors import InvalidFields, field_error
@@ -74,8 +76,8 @@ def answered_roles(view: ManyLeads, schema: AttributeSchema) -> dict[str, Bools]
 def from_facts(facts: Sequence[LeadFacts], schema: AttributeSchema) -> BatchLeads:
     """The facts of leads as columns. Raises InvalidFields for too many activity types."""
     n = len(facts)
-    events = [(i, *e) for i, lead in enumerate(facts) for e in lead.events]
-    others = [(n + i, *e) for i, lead in enumerate(facts) for e in lead.others]
+    events = [(i, lead.events) for i, lead in enumerate(facts)]
+    others = [(n + i, lead.others) for i, lead in enumerate(facts)]
     changes = [(i, *c) for i, lead in enumerate(facts) for c in lead.changes]
     return BatchLeads(
         ids=[lead.lead_id for lead in facts],
@@ -85,7 +87,7 @@ def from_facts(facts: Sequence[LeadFacts], schema: AttributeSchema) -> BatchLead
             for c, kind in schema.columns.items()
         },
         changes=_build_histories(changes, schema),
-        activities=_build_activities([*events, *others]),
+        activities=_join_activities([*events, *others]),
         ignored=[lead.ignored for lead in facts],
         unknown_types=[lead.unknown_types for lead in facts],
         amounts=build_amounts([lead.amount for lead in facts]),
@@ -120,12 +122,26 @@ def _build_histories(
     return histories
 
 
+def _join_activities(parts: Sequence[tuple[int, Sequence[Event]]]) -> Activities:
+    """The activities of leads by their row."""
+    if not any(isinstance(events, EventColumns) for _, events in parts):
+        return _build_activities([(i, *event) for i, events in parts for event in events])
+    joined = join_events([events for _, events in parts])
+    _check_types(joined.types)
+    rows = np.repeat([i for i, _ in parts], [len(events) for _, events in parts]).astype(np.int32)
+    return Activities(rows, joined.codes.astype(np.int16), joined.times_ms, joined.values, joined.types)
+
+
+def _check_types(types: Sequence[str]) -> None:
+    if len(types) > MAX_TYPES:
+        allowed = f"at most {MAX_TYPES:,} different types of activity in one batch"
+        raise InvalidFields([field_error("body.leads", len(types), allowed)])
+
+
 def _build_activities(rows: Sequence[tuple[int, str, int, float]]) -> Activities:
     lead, kind, times, value = zip(*rows, strict=True) if rows else ((), (), (), ())
     type_column = encode_texts(list(kind))
-    if len(type_column.categories) > MAX_TYPES:
-        allowed = f"at most {MAX_TYPES:,} different types of activity in one batch"
-        raise InvalidFields([field_error("body.leads", len(type_column.categories), allowed)])
+    _check_types(type_column.categories)
     return Activities(
         np.array(lead, dtype=np.int32),
         type_column.codes.astype(np.int16),

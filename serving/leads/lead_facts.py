@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
+import numpy as np
 from pydantic import ValidationError
 
 from features.bots.bursts import leave_out_bursts
 from features.clock import NEVER
+from features.large.column_bursts import leave_out_column_bursts
+from features.large.event_columns import EventColumns, join_events, to_columns
+from features.large.large_lead import MANY_EVENTS, LargeLead
 from features.one_lead import AttributeChange, Event, OneLead
 from serving.leads.bodies import Lead, LeadActivity
 from serving.leads.field_types import AttributeSchema, ParseContext
@@ -52,8 +56,12 @@ class LeadFacts:
 
     def view(self, moment: int) -> OneLead:
         """What was known strictly before `moment` (ms UTC); a lead that was created later is new then."""
-        account = [*self.events, *self.others] if self.others else None
         created = min(self.created, moment)
+        if isinstance(self.events, EventColumns) or isinstance(self.others, EventColumns):
+            lead = to_columns(self.events)
+            joined = join_events([lead, self.others]) if self.others else None
+            return LargeLead(moment, created, self.attributes, lead, self.changes, joined)
+        account = [*self.events, *self.others] if self.others else None
         return OneLead(moment, created, self.attributes, self.events, self.changes, account)
 
 
@@ -128,11 +136,23 @@ def _select_events(
 ) -> Sequence[Event]:
     """The activities that people made, by all that was known before `as_of`; those of a clock ahead of ours
     count as `latest`. What a machine made shows in the times as they were sent."""
+    if isinstance(events, EventColumns):
+        return _select_columns(events, schema, latest, as_of)
     if schema.leaves_out_bursts:
         events = leave_out_bursts(events, as_of)
     if latest == NEVER:
         return events
     return [event if event[1] <= latest else (event[0], latest, event[2]) for event in events]
+
+
+def _select_columns(
+    events: EventColumns, schema: AttributeSchema, latest: int, as_of: int | None
+) -> EventColumns:
+    """As `_select_events`, of very many activities."""
+    if schema.leaves_out_bursts:
+        events = leave_out_column_bursts(events, as_of)
+    is_past = latest == NEVER or events.times_ms.max(initial=0) <= latest
+    return events if is_past else replace(events, times_ms=np.minimum(events.times_ms, latest))
 
 
 def facts_from_store(
@@ -151,20 +171,27 @@ def facts_from_store(
     ]
     changes, unusable = _select_usable([*stored.changes, *heard], schema, latest)
     columns = dict.fromkeys(column for column, _, _ in stored.changes)
-    types = (kind for events in (stored.events, *stored.colleagues) for kind, _, _ in events)
+    others = [_select_events(events, schema, latest, as_of) for events in stored.colleagues]
+    is_large = sum(map(len, others)) > MANY_EVENTS
     return LeadFacts(
         lead_id=stored.lead_id,
         created=stored.created,
         attributes={},
         changes=changes,
         events=_select_events(stored.events, schema, latest, as_of),
-        others=[
-            event for events in stored.colleagues for event in _select_events(events, schema, latest, as_of)
-        ],
+        others=join_events(others) if is_large else [event for events in others for event in events],
         ignored=(*schema.find_ignored(columns), *unusable),
-        unknown_types=schema.find_unknown_types(types),
+        unknown_types=schema.find_unknown_types(_iter_types(stored)),
         amount=stored.amount,
     )
+
+
+def _iter_types(stored: StoredLead) -> Iterator[str]:
+    for events in (stored.events, *stored.colleagues):
+        if isinstance(events, EventColumns):
+            yield from events.find_types()
+        else:
+            yield from [kind for kind, _, _ in events]
 
 
 def _select_usable(

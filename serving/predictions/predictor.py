@@ -12,6 +12,7 @@ import orjson
 
 from features.clock import NEVER
 from features.kinds import Language
+from features.large.large_lead import MANY_EVENTS
 from scoring.decision.score import Explain, Score
 from serving.leads.batch import LeadError, ParsedBatch, ScorableBatch, complete_batch
 from serving.leads.batch_columns import BatchLeads, answered_roles
@@ -19,8 +20,10 @@ from serving.leads.field_types import AttributeSchema
 from serving.leads.lead_facts import LeadFacts, LeadNotCreated, ParsedLead, UnknownLead, facts_from_store
 from serving.leads.mirrors import OverrideMirror
 from serving.observability.prometheus import Metrics
+from serving.predictions.large_leads import LargeLeads
 from serving.predictions.live_model import ModelWatcher
-from serving.store.records import Prediction, StoredState
+from serving.store.errors import ManyActivities
+from serving.store.records import Prediction, StoredLead, StoredState
 from serving.store.store import Store
 
 
@@ -61,7 +64,8 @@ class ScoredLead:
 class Predictor:
     """Scores leads with the live model and stores the predictions.
 
-    Who parses or scores a batch holds `batch_slot`: single leads must not wait for several of them.
+    Who parses or scores a batch holds `batch_slot`: single leads must not wait for several of them. A lead
+    with very many activities is scored by `large_leads`, for the same reason.
     """
 
     def __init__(
@@ -74,14 +78,19 @@ class Predictor:
     ) -> None:
         self.schema, self._model_watcher = schema, model_watcher
         self._store, self._overrides, self._metrics = store, overrides, metrics
-        self.batch_slot = asyncio.Semaphore(1)
+        self.batch_slot, self.large_leads = asyncio.Semaphore(1), LargeLeads()
 
     async def predict(self, lead: ParsedLead, options: ScoreOptions) -> ScoredLead:
-        """The score of one lead. Raises UnknownLead, LeadNotCreated, StoreUnavailable (for a stored lead)."""
-        facts = await self._read_stored(lead, options) if isinstance(lead, str) else lead
-        if options.as_of is not None and options.as_of < facts.created != NEVER:
-            raise LeadNotCreated(options.as_of, facts.created)
-        scores, predictions = self._score(facts, options)
+        """The score of one lead.
+
+        Raises UnknownLead and LeadNotCreated; for a stored lead StoreUnavailable and Problem (503).
+        """
+        if isinstance(lead, str):
+            facts, scores, predictions = await self._read_and_score(lead, options)
+        else:
+            facts = lead
+            _check_created(facts, options)
+            scores, predictions = self._score(facts, options)
         stored = await self._store_and_count(scores, predictions)
         return ScoredLead(scores[0], facts.ignored, facts.unknown_types, stored)
 
@@ -97,11 +106,25 @@ class Predictor:
         )
         return [batch.errors.get(i) or next(scored) for i in range(batch.count)]
 
-    async def _read_stored(self, lead_id: str, options: ScoreOptions) -> LeadFacts:
-        stored_lead = await asyncio.to_thread(self._store.lead, lead_id, options.as_of)
+    async def _read_and_score(
+        self, lead_id: str, options: ScoreOptions
+    ) -> tuple[LeadFacts, list[Score], list[Prediction]]:
+        try:
+            stored_lead = await asyncio.to_thread(self._store.lead, lead_id, options.as_of, MANY_EVENTS)
+        except ManyActivities:
+            return await self.large_leads.run(
+                lambda: self._score_stored(self._store.lead(lead_id, options.as_of), options)
+            )
+        return self._score_stored(stored_lead, options)
+
+    def _score_stored(
+        self, stored_lead: StoredLead | None, options: ScoreOptions
+    ) -> tuple[LeadFacts, list[Score], list[Prediction]]:
         if stored_lead is None:
             raise UnknownLead
-        return facts_from_store(stored_lead, self.schema, options.live_now, options.as_of)
+        facts = facts_from_store(stored_lead, self.schema, options.live_now, options.as_of)
+        _check_created(facts, options)
+        return facts, *self._score(facts, options)
 
     def _score_batch(
         self, parsed: ParsedBatch, options: ScoreOptions
@@ -157,6 +180,11 @@ class Predictor:
         for key, count in Counter([(s.decided_by, s.stage, s.fallback) for s in scores]).items():
             self._metrics.count_scores(*key, count)
         return stored
+
+
+def _check_created(facts: LeadFacts, options: ScoreOptions) -> None:
+    if options.as_of is not None and options.as_of < facts.created != NEVER:
+        raise LeadNotCreated(options.as_of, facts.created)
 
 
 def build_prediction(score: Score, deadline: int, as_of: int, scored_at: int, replay: bool) -> Prediction:

@@ -16,6 +16,10 @@ class StoreUnavailable(Exception):
         self.retry_after = retry_after
 
 
+class ManyActivities(Exception):
+    """A lead and its account have more activities than are read at once."""
+
+
 class InvalidRecord(ValueError):
     """A record that no database can hold; the message names the column and what is allowed."""
 

@@ -1,19 +1,23 @@
-"""The maintenance thread of a store: probes the database, drains the queue on disk, checkpoints."""
+"""The maintenance thread of a store: probes the database, drains the queue on disk, packs blocks."""
 
 from __future__ import annotations
 
 import logging
 import threading
 import time
+from collections.abc import Sequence
+from functools import partial
 
 from features.clock import now_ms
 from serving.observability.limited_log import LimitedLog
+from serving.store.activities.blocks import pack_block
+from serving.store.activities.packing import PackingRequests
 from serving.store.backends.base import Cursor, Database, rollback_and_close
 from serving.store.change_signal import ChangeSignal
 from serving.store.circuit_breaker import CircuitBreaker
 from serving.store.disk_queue import DiskQueue
 from serving.store.errors import RETRY_SECONDS, StoreUnavailable, describe_error
-from serving.store.records import Prediction
+from serving.store.records import Prediction, Record
 from serving.store.state.identity import StoreMarker, open_database
 from serving.store.writer import Writer
 
@@ -21,6 +25,8 @@ TICK_SECONDS = 0.25
 PREDICTIONS_AT_ONCE = 1_000
 DRAIN_PAUSE_SECONDS = 0.05
 """Between two batches, so that processes that wait for the queue come first."""
+PACK_PAUSE_SECONDS = 0.01
+"""Between two blocks, so that others can write."""
 log = logging.getLogger(__name__)
 
 
@@ -44,12 +50,21 @@ class StoreMaintenance:
         self._breaker, self._writer, self._signal = breaker, writer, signal
         self._limited_log = LimitedLog(log)
         self._closing, self._last_error = threading.Event(), ""
+        self._packing = PackingRequests()
         self._thread = threading.Thread(target=self._run, name="store-maintenance", daemon=True)
 
     def start(self) -> None:
         """Probe the database once in this thread, then start the thread."""
         self._probe()
         self._thread.start()
+
+    def request_packing(self, lead_id: str) -> None:
+        """Pack the activities of a lead that fill blocks, soon."""
+        self._packing.add(lead_id)
+
+    def count_activities(self, records: Sequence[Record]) -> None:
+        """Pack the activities of leads that got many, soon."""
+        self._packing.count(records)
 
     def stop(self) -> None:
         """Begin nothing new; the thread ends after its present work."""
@@ -72,8 +87,24 @@ class StoreMaintenance:
                     self._every_second()
                 if not self._breaker.is_open:
                     self._database.checkpoint()
+                    self._pack()
             except Exception as problem:
                 self._limited_log.error("Looking after the store failed: %s", describe_error(problem))
+
+    def _pack(self) -> None:
+        """Pack blocks of the leads that wait; what cannot be packed now is read from its rows."""
+        for lead_id in self._packing.take():
+            pack = partial(pack_block, self._database, lead_id=lead_id)
+            try:
+                while not self._closing.is_set() and self._writer.run(
+                    partial(self._writer.transact, False, pack)
+                ):
+                    self._closing.wait(PACK_PAUSE_SECONDS)
+                    self._database.checkpoint()
+            except StoreUnavailable:
+                return  # closed meanwhile
+            except self._database.errors as problem:
+                log.debug("Activities could not be packed: %s", describe_error(problem))
 
     def _every_second(self) -> None:
         self._signal.reopen()

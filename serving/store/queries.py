@@ -10,11 +10,24 @@ from dataclasses import fields
 from functools import cache
 from typing import Any, TypeAlias
 
-from sqlalchemy import BindParameter, ColumnElement, Row, Select, Table, bindparam, exists, func, null, select
+from sqlalchemy import (
+    BindParameter,
+    ColumnElement,
+    Integer,
+    Row,
+    Select,
+    Table,
+    bindparam,
+    case,
+    exists,
+    func,
+    null,
+    select,
+)
 
 from features.clock import days_to_ms
 from serving.store.records import HotRow
-from serving.store.tables import DUE, IS_HOT, RECORDS, current_scores, predictions
+from serving.store.tables import DUE, IS_HOT, RECORDS, activity_blocks, current_scores, predictions
 
 Statement: TypeAlias = Select[*tuple[Any, ...]]
 ResultRow: TypeAlias = Row[*tuple[Any, ...]]
@@ -49,6 +62,54 @@ def activities_of_leads() -> Statement:
     """Lead, type, time and value of the activities of the leads `ids`, by time."""
     a = _activities.c
     return newest_rows(_activities).with_only_columns(a.lead_id, a.type, a.at, a.value)
+
+
+@cache
+def few_activities() -> Statement:
+    """Type, time and value of the activities of `lead_id` by time, no more than `limit`; none where blocks
+    hold some of them."""
+    a = _activities.c
+    of_lead = a.lead_id == bindparam("lead_id")
+    statement = select(a.type, a.at, a.value).where(of_lead, is_newest(_activities))
+    # As a limit it costs nothing; as a condition it would be looked at for each row.
+    limit = select(case((_is_in_blocks(), 0), else_=bindparam("limit", type_=Integer)))
+    return statement.order_by(a.at, a.version, a.seq).limit(limit.scalar_subquery())
+
+
+@cache
+def activity_counts() -> Statement:
+    """The number of activities of the leads `ids`, of all versions."""
+    a = _activities.c
+    return select(a.lead_id, func.count()).where(is_among_ids(a.lead_id)).group_by(a.lead_id)
+
+
+@cache
+def activities_by_arrival() -> Statement:
+    """The activities of `lead_id` with `seq` from `low` to `high`, by `seq`, no more than `limit`."""
+    a = _activities.c
+    low: BindParameter[int] = bindparam("low")
+    high: BindParameter[int] = bindparam("high")
+    columns = select(a.seq, a.at, a.version, a.type, a.value)
+    in_range = (a.lead_id == bindparam("lead_id"), a.seq.between(low, high), is_newest(_activities))
+    return columns.where(*in_range).order_by(a.seq).limit(bindparam("limit"))
+
+
+@cache
+def blocks() -> Statement:
+    """The blocks of the activities of `lead_id`, by arrival."""
+    b = activity_blocks.c
+    statement = select(b.first_seq, b.last_seq, b.types, b.packed).where(b.lead_id == bindparam("lead_id"))
+    return statement.order_by(b.first_seq)
+
+
+@cache
+def has_blocks() -> Select[bool]:
+    """Whether blocks hold activities of `lead_id`."""
+    return select(_is_in_blocks())
+
+
+def _is_in_blocks() -> ColumnElement[bool]:
+    return exists().where(activity_blocks.c.lead_id == bindparam("lead_id"))
 
 
 @cache

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, TypeAlias, get_args
@@ -11,9 +10,9 @@ import orjson
 from sqlalchemy.engine import Connection
 
 from features.clock import NEVER
-from features.one_lead import Event
 from scoring.decision.overrides import Override, Verdict
 from serving.store import queries
+from serving.store.activities.events import EventsByLead, Report, read_events
 from serving.store.queries import ResultRow, Statement, in_chunks
 from serving.store.records import KINDS, HotRow, ListCursor, RecordKind, StoredLead
 from serving.store.tables import RECORDS
@@ -24,20 +23,29 @@ _VERDICTS = {verdict: verdict for verdict in get_args(Verdict)}
 
 
 def leads(
-    connection: Connection, lead_ids: Sequence[str], before: int | None = None
+    connection: Connection,
+    lead_ids: Sequence[str],
+    before: int | None = None,
+    limit: int | None = None,
+    report: Report = lambda lead_id: None,
 ) -> dict[str, StoredLead]:
     """The stored history of leads; unknown leads are left out.
 
-    Accounts are those set `before` a moment (ms UTC; None: the newest).
+    Accounts are those set `before` a moment (ms UTC; None: the newest). Raises ManyActivities for more than
+    `limit` activities. `report` is called for leads whose activities should be packed in blocks.
     """
     rows_by_lead = _read_by_lead(connection, queries.newest_rows(RECORDS["leads"]), lead_ids)
     steps = _read_by_lead(connection, queries.newest_rows(RECORDS["handovers"]), lead_ids)
-    events = _read_events(connection, lead_ids)
+    events = read_events(connection, lead_ids, limit, report)
     created = _creation_times(connection, lead_ids, rows_by_lead)
     amounts = _amounts(connection, lead_ids, rows_by_lead, before)
     accounts = {lead_id: _last_account(rows, before) for lead_id, rows in rows_by_lead.items()}
     account_ids = {account for account in accounts.values() if account is not None}
-    events_by_account = _read_account_events(connection, account_ids, before)
+    rows_of_members = _read_members(connection, account_ids)
+    if others := [lead_id for lead_id in rows_of_members if lead_id not in lead_ids]:
+        remaining = None if limit is None else limit - sum(map(len, events.values()))
+        events |= read_events(connection, others, remaining, report)
+    events_by_account = _group_by_account(rows_of_members, events, account_ids, before)
     return {
         lead_id: StoredLead(
             lead_id=lead_id,
@@ -159,17 +167,6 @@ def _read_by_lead(connection: Connection, statement: Statement, ids: Iterable[st
     return rows_by_lead
 
 
-def _read_events(connection: Connection, lead_ids: Sequence[str]) -> dict[str, list[Event]]:
-    """Activities by lead: type, time (ms UTC) and value (NaN: none), by time."""
-    events: dict[str, list[Event]] = {}
-    for chunk in in_chunks(lead_ids):
-        for lead_id, kind, time_ms, value in connection.execute(
-            queries.activities_of_leads(), {"ids": chunk}
-        ):
-            events.setdefault(lead_id, []).append((kind, time_ms, math.nan if value is None else value))
-    return events
-
-
 def _creation_times(
     connection: Connection, lead_ids: Sequence[str], rows_by_lead: RowsByLead
 ) -> dict[str, int]:
@@ -211,16 +208,17 @@ def _amounts(
     return amounts
 
 
-def _read_account_events(
-    connection: Connection, accounts: set[str], before: int | None
-) -> dict[str | None, dict[str, list[Event]]]:
+def _read_members(connection: Connection, accounts: set[str]) -> RowsByLead:
+    """The rows of each lead that ever belonged to one of the accounts."""
+    return _read_by_lead(connection, queries.leads_of_accounts(), accounts) if accounts else {}
+
+
+def _group_by_account(
+    rows_of_members: RowsByLead, events: EventsByLead, accounts: set[str], before: int | None
+) -> dict[str | None, EventsByLead]:
     """The activities of each lead of each account, by time."""
-    if not accounts:
-        return {}
-    rows_by_lead = _read_by_lead(connection, queries.leads_of_accounts(), accounts)
-    events = _read_events(connection, list(rows_by_lead))
-    events_by_account: dict[str | None, dict[str, list[Event]]] = {account: {} for account in accounts}
-    for lead_id, rows in rows_by_lead.items():
+    events_by_account: dict[str | None, EventsByLead] = {account: {} for account in accounts}
+    for lead_id, rows in rows_of_members.items():
         # A lead may have moved to another account since.
         if lead_id in events and (account := _last_account(rows, before)) in events_by_account:
             events_by_account[account][lead_id] = events[lead_id]

@@ -7,7 +7,7 @@ from __future__ import annotations
 import hashlib
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple, TypeAlias, get_args
 
@@ -125,7 +125,8 @@ class StoredLead:
 
     `created` is the earliest created_at, else the time of the lead's first record. `changes` are all values
     of attributes that were ever sent (None: emptied). `hearings` are topic, time and answer of the hearing.
-    `colleagues` are the activities of each other lead of its account. `amount` is what its open deal is
+    `colleagues` are the activities of each other lead of its account. Many activities of a lead are
+    EventColumns. `amount` is what its open deal is
     expected to bring (None: unknown).
     """
 
@@ -133,9 +134,9 @@ class StoredLead:
     created: int
     account: str | None
     changes: list[AttributeChange]
-    events: list[Event]
+    events: Sequence[Event]
     hearings: list[tuple[str, int, str]]
-    colleagues: list[list[Event]]
+    colleagues: list[Sequence[Event]]
     first_contacts: list[int]
     amount: float | None = None
 

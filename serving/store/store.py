@@ -19,7 +19,8 @@ from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 from features.errors import SettingsError
 from features.messages import Message
 from serving.store import reads
-from serving.store.backends.base import Database
+from serving.store.activities.blocks import drop_blocks_of_keys, find_corrected_keys
+from serving.store.backends.base import Cursor, Database
 from serving.store.backends.sqlite import SqliteDatabase
 from serving.store.change_signal import ChangeSignal
 from serving.store.circuit_breaker import CircuitBreaker
@@ -39,7 +40,7 @@ from serving.store.records import (
 )
 from serving.store.state.identity import StoreMarker
 from serving.store.state.retention import RetentionPlan, plan_retention
-from serving.store.tables import metadata
+from serving.store.tables import activity_blocks, metadata
 from serving.store.writer import PredictionsJob, RecordsJob, Writer
 
 __all__ = [
@@ -107,6 +108,7 @@ class Store:
             future.set_exception(problem)
             return future
         self._writer.submit(RecordsJob(future, entries))
+        future.add_done_callback(lambda _: self._maintenance.count_activities(records))
         return future
 
     def add_predictions(self, predictions: Sequence[Prediction]) -> Future[StoredState]:
@@ -123,19 +125,26 @@ class Store:
             self._writer.submit(PredictionsJob(future, predictions))
         return future
 
-    def lead(self, lead_id: str, before: int | None = None) -> StoredLead | None:
-        """The history of a lead; None if it is unknown. `before` as in `leads`. Raises StoreUnavailable."""
-        return self.leads([lead_id], before).get(lead_id)
+    def lead(self, lead_id: str, before: int | None = None, limit: int | None = None) -> StoredLead | None:
+        """The history of a lead; None if it is unknown. `before` as in `leads`.
 
-    def leads(self, lead_ids: Sequence[str], before: int | None = None) -> dict[str, StoredLead]:
-        """The history of leads by id, without unknown ones. Raises StoreUnavailable.
+        Raises ManyActivities if the lead and its account have more activities than `limit` (None: any
+        number), and StoreUnavailable.
+        """
+        return self.leads([lead_id], before, limit).get(lead_id)
+
+    def leads(
+        self, lead_ids: Sequence[str], before: int | None = None, limit: int | None = None
+    ) -> dict[str, StoredLead]:
+        """The history of leads by id, without unknown ones. Raises ManyActivities and StoreUnavailable.
 
         Accounts are those set `before` a moment (ms UTC; None: the newest).
         """
         leads_by_id: dict[str, StoredLead] = {}
-        unique = list(dict.fromkeys(lead_ids))
+        unique, report = list(dict.fromkeys(lead_ids)), self._maintenance.request_packing
         for chunk in in_chunks(unique):
-            leads_by_id |= self.read(partial(reads.leads, lead_ids=chunk, before=before))
+            read_chunk = partial(reads.leads, lead_ids=chunk, before=before, limit=limit, report=report)
+            leads_by_id |= self.read(read_chunk)
         return leads_by_id
 
     def scores(self, lead_id: str, limit: int = 100) -> list[dict[str, Any]]:
@@ -162,10 +171,7 @@ class Store:
         def erase() -> dict[str, int]:
             # No process may drain the lead's predictions into the database meanwhile.
             with self._queue.erasing(lead_id) as queued:
-                erase_from = partial(self._database.erase, lead_id=lead_id)
-                deleted = self._writer.transact(
-                    True, lambda cursor: {name: erase_from(cursor, name) for name in _TABLES}
-                )
+                deleted = self._writer.transact(True, partial(self._erase, lead_id))
             return {**deleted, "spool": sum(queued)}
 
         counts = self._run_in_writer(erase)
@@ -233,6 +239,14 @@ class Store:
         self._breaker.check()
         with self._database.transaction() as connection:
             return work(connection)
+
+    def _erase(self, lead_id: str, cursor: Cursor) -> dict[str, int]:
+        corrected_keys = find_corrected_keys(self._database, cursor, lead_id)
+        deleted = {name: self._database.erase(cursor, name, lead_id) for name in _TABLES}
+        if corrected_keys:
+            drop_blocks_of_keys(self._database, cursor, corrected_keys)
+        del deleted[activity_blocks.name]  # they are the activities once more
+        return deleted
 
     def _run_in_writer(self, work: Callable[[], T]) -> T:
         self._breaker.check()

@@ -13,6 +13,7 @@ from sqlalchemy import (
     Double,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     Table,
     Text,
@@ -25,7 +26,7 @@ from sqlalchemy.types import TypeEngine
 from features.clock import NEVER
 from serving.store.records import COLUMNS, KINDS, ColumnType, Prediction, RecordKind
 
-SCHEMA = "0005"
+SCHEMA = "0006"
 """The revision in migrations/versions/ that makes these tables."""
 
 metadata = MetaData()
@@ -78,6 +79,18 @@ def _create_partial_index(name: str, rows: ColumnElement[bool], *columns: Column
 
 RECORDS: Mapping[RecordKind, Table] = {kind: _create_record_table(kind) for kind in KINDS}
 Index("leads_of_account", RECORDS["leads"].c.account)
+Index("activities_by_arrival", RECORDS["activities"].c.lead_id, RECORDS["activities"].c.seq)
+
+activity_blocks = Table(
+    "activity_blocks",
+    metadata,
+    Column("lead_id", Text, primary_key=True),
+    Column("first_seq", BigInteger, primary_key=True),
+    Column("last_seq", BigInteger, nullable=False),
+    Column("types", Text, nullable=False),
+    Column("packed", LargeBinary, nullable=False),
+)
+"""The activities of a lead from `first_seq` to `last_seq`, packed: see `activities.blocks`."""
 
 predictions = Table(
     "predictions",

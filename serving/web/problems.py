@@ -151,6 +151,12 @@ def busy() -> Problem:
     return Problem(503, detail, _retry_header(_RETRY_SECONDS))
 
 
+def too_many_large_leads() -> Problem:
+    """503: so many leads with very many activities wait that this one cannot."""
+    detail = "Too many leads with very many activities wait to be scored. Send the request again."
+    return Problem(503, detail, _retry_header(_RETRY_SECONDS))
+
+
 def timed_out() -> Problem:
     """504: the answer took longer than a request may take. It may be sent again: writes are idempotent."""
     return Problem(504, _DETAILS[504], _retry_header(_RETRY_SECONDS))

@@ -11,14 +11,14 @@ from urllib.parse import quote
 
 from starlette.responses import Response
 
-from features.bots.bursts import BurstRule, find_bursts
 from features.clock import MS_PER_DAY, from_ms, iso
 from features.columns import to_text
 from serving.review.charts.charts import Mark
 from serving.review.common.sales_steps import FormState, end_of_day, parse_day, record_step
 from serving.review.lead.charts import model_waterfall, rules_waterfall, score_history_chart
+from serving.review.lead.load import LeadOnPage, load_lead
 from serving.review.lead.queries import SalesRecord, read_sales_records
-from serving.review.lead.rescore import LeadSnapshot, load_snapshot, rescore, snapshot_at
+from serving.review.lead.rescore import LeadSnapshot, rescore
 from serving.review.lead.what_if import build_fields, changed_values, improvements
 from serving.review.web.forms import Fields
 from serving.review.web.page_request import PageRequest, PageRoute
@@ -83,12 +83,13 @@ async def _render_page(
     status: int = 200,
 ) -> Response:
     lead_id = visit.request.path_params["lead_id"]
-    lead = await asyncio.to_thread(load_snapshot, visit.components, lead_id, visit.now)
+    loaded = await load_lead(visit.components, lead_id, visit.now, _made_at(visit), SCORES_LIMIT)
+    lead = loaded.now
     rows = await asyncio.to_thread(visit.store.scores, lead_id, SCORES_LIMIT)
     sales_records = await visit.read(lambda connection: read_sales_records(connection, lead_id))
     answers = rescore(visit.components, lead, {}, explain=True)
     score = answers.scores(visit.lang, visit.now, "all")[0]
-    pictures = [score_history_chart(rows, _marks(lead, sales_records, visit), visit)] if rows else []
+    pictures = [score_history_chart(rows, _marks(loaded, sales_records, visit), visit)] if rows else []
     waterfalls = [*model_waterfall(answers, visit), rules_waterfall(score, visit)]
     await visit.draw_charts([*pictures, *waterfalls])
     today = from_ms(visit.now).astimezone(visit.zone).date()
@@ -100,8 +101,9 @@ async def _render_page(
         pictures=pictures,
         falls=waterfalls,
         rows=rows[:50],
-        happened=_timeline(lead, sales_records, visit),
-        what_if=await _build_what_if(visit, lead),
+        happened=_timeline(loaded, sales_records, visit),
+        happened_in_all=sum(map(len, (lead.stored.events, lead.stored.changes, sales_records))),
+        what_if=await _build_what_if(visit, loaded.in_form),
         told=Fields(submitted),
         wrong=Fields(errors),
         today=today.isoformat(),
@@ -116,7 +118,6 @@ async def _render_page(
 async def _build_what_if(visit: PageRequest, lead: LeadSnapshot) -> dict[str, object]:
     """The form, what comes of it, and what would make the lead hot: all of the moment at which the form was
     made, for days since something go on while people look at it."""
-    lead = snapshot_at(visit.components, lead.stored, _made_at(visit))
     scorer, typed = visit.scorer, dict(visit.request.query_params)
     changed, invalid = changed_values(typed, lead, scorer.table)
     askable, behavior = build_fields(typed, lead, invalid, scorer, visit.lang)
@@ -140,39 +141,30 @@ def _made_at(visit: PageRequest) -> int:
     return made_at if visit.now - MS_PER_DAY <= made_at <= visit.now else visit.now
 
 
-def _marks(lead: LeadSnapshot, sales_records: list[SalesRecord], visit: PageRequest) -> list[Mark]:
-    words, events, rules = visit.crm.table.vocabulary, lead.stored.events, _find_bots(lead, visit)
-    acts = [
-        Mark(float(time_ms), words.word(kind, visit.lang))
-        for place, (kind, time_ms, _) in enumerate(events)
-        if place not in rules
-    ][-SCORES_LIMIT:]
+def _marks(loaded: LeadOnPage, sales_records: list[SalesRecord], visit: PageRequest) -> list[Mark]:
+    words = visit.crm.table.vocabulary
+    acts = [Mark(float(a.time_ms), words.word(a.kind, visit.lang)) for a in loaded.newest_of_people]
     return acts + [Mark(float(r.happened_at), _describe_record(r, visit)) for r in sales_records]
 
 
-def _find_bots(lead: LeadSnapshot, visit: PageRequest) -> Mapping[int, BurstRule]:
-    """The places of the activities that a machine made, and the rule that says so."""
-    return find_bursts(lead.stored.events) if visit.components.schema.leaves_out_bursts else {}
-
-
 def _timeline(
-    lead: LeadSnapshot, sales_records: list[SalesRecord], visit: PageRequest
+    loaded: LeadOnPage, sales_records: list[SalesRecord], visit: PageRequest
 ) -> list[tuple[int, str, str, str]]:
     """What happened, newest first: when, what, why, by whom."""
-    words, rules = visit.crm.table.vocabulary, _find_bots(lead, visit)
+    words = visit.crm.table.vocabulary
     acts = [
         (
-            time_ms,
-            words.word(kind, visit.lang),
-            visit.translate(f"lead_{rules[place]}") if place in rules else "",
+            activity.time_ms,
+            words.word(activity.kind, visit.lang),
+            "" if activity.rule is None else visit.translate(f"lead_{activity.rule}"),
             "",
         )
-        for place, (kind, time_ms, _) in enumerate(lead.stored.events)
+        for activity in loaded.newest
     ]
     record_rows = [(r.happened_at, _describe_record(r, visit), r.reason, r.author) for r in sales_records]
     changes = [
         (time_ms, _describe_change(column, value, visit), "", "")
-        for column, time_ms, value in lead.stored.changes
+        for column, time_ms, value in loaded.now.stored.changes
     ]
     return sorted([*acts, *record_rows, *changes], key=lambda entry: -entry[0])[:TIMELINE_LIMIT]
 

@@ -10,7 +10,6 @@ from scoring.decision.batch_scores import BatchScores
 from serving.components import Components
 from serving.leads.lead_facts import facts_from_store
 from serving.store.records import StoredLead
-from serving.web.problems import not_found
 
 FeatureValue = float | str | None
 FeatureValues = Mapping[str, FeatureValue]
@@ -27,15 +26,8 @@ class LeadSnapshot:
     answered: Mapping[str, bool]
 
 
-def load_snapshot(components: Components, lead_id: str, now: int) -> LeadSnapshot:
-    """What is known of a lead now. Raises StoreUnavailable, and Problem (404) for an unknown one."""
-    stored = components.store.lead(lead_id)
-    if stored is None:
-        raise not_found("Nothing is known of this lead.")
-    return snapshot_at(components, stored, now)
-
-
 def snapshot_at(components: Components, stored: StoredLead, moment: int) -> LeadSnapshot:
+    """What is known of a lead at a moment (ms UTC)."""
     schema, table = components.schema, components.model_watcher.live_model.scorer.table
     view = facts_from_store(stored, schema, moment).view(moment + 1)
     values = dict(zip(table.names, table.compute_one(view), strict=True))

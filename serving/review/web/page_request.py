@@ -161,7 +161,7 @@ class PageRequest:
 
     async def rescore_lead(self, lead_id: str) -> None:
         """Score a lead again, so that lists follow what was just recorded; a failure is no error."""
-        with suppress(UnknownLead, StoreUnavailable):
+        with suppress(UnknownLead, StoreUnavailable, Problem):
             await self.components.predictor.predict(lead_id, ScoreOptions(now=self.now))
 
     async def form(self) -> FormData:

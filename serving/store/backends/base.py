@@ -135,6 +135,9 @@ class Database(ABC):
     def create(self) -> None:  # noqa: B027
         """Create the database on its first use. Raises StoreUnavailable."""
 
+    def lock_activities(self, cursor: Cursor) -> None:  # noqa: B027
+        """Until the transaction ends, no other process may insert activities; those begun are awaited."""
+
     def checkpoint(self) -> None:  # noqa: B027
         """Copy the write-ahead log into the database, so that no commit has to."""
 

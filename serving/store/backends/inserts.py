@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from scoring.decision.actions import FOLLOW_UP
+from serving.store.activities.blocks import drop_blocks_of_keys
 from serving.store.backends.base import Cursor, Database, SqlRow
 from serving.store.errors import WriteConflict
 from serving.store.records import COLUMNS, KINDS, Prediction, RecordKind, WriteOutcome
@@ -71,6 +72,8 @@ def insert_new(
     for kind, rows in fresh.items():
         if database.insert(cursor, kind, RECORD_COLUMNS[kind], rows) < len(rows):
             raise WriteConflict
+        if kind == "activities" and (corrected_keys := [row[0] for row in rows if row[1] > 1]):
+            drop_blocks_of_keys(database, cursor, corrected_keys)
     return outcomes
 
 

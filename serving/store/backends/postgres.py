@@ -21,6 +21,8 @@ from serving.store.records import Prediction
 from serving.store.tables import metadata
 
 STATEMENT_SECONDS = 5.0
+ACTIVITIES_LOCK_MS = 100
+"""How long to wait for those who insert activities: meanwhile others wait too."""
 _MIGRATION_LOCK = 0x686F746C656164  # "hotlead"
 
 _PATIENCE = {"connect_timeout": "2", "tcp_user_timeout": "5000", "keepalives_idle": "30"}
@@ -85,6 +87,10 @@ class PostgresDatabase(Database):
         for part in _split_by_lead(rows):
             payload = _json(PREDICTION_COLUMNS, part)
             cursor.execute(_upsert_predictions(), (payload, now + CLOCKS_DIFFER_MS))
+
+    def lock_activities(self, cursor: Cursor) -> None:
+        cursor.execute(f"SET LOCAL lock_timeout = {ACTIVITIES_LOCK_MS}")
+        cursor.execute("LOCK TABLE activities IN SHARE MODE")
 
     @contextmanager
     def transaction(self) -> Iterator[Connection]:

@@ -129,6 +129,8 @@ def test_leads_that_were_stored_before_amounts_stay_and_are_known(url: str, tmp_
         add_records(store, lead)
     db = database_from_url(url)
     with db.migration() as connection:
+        connection.execute(text("DROP INDEX activities_by_arrival"))
+        connection.execute(text("DROP TABLE activity_blocks"))
         connection.execute(text("ALTER TABLE leads DROP COLUMN amount"))
         connection.execute(text("DROP TABLE store_state"))
         connection.execute(text("UPDATE alembic_version SET version_num = '0003'"))

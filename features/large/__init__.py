@@ -1,0 +1,1 @@
+"""Leads with very many activities: the same values, computed on arrays."""
