@@ -68,6 +68,7 @@ app.add_typer(keys.app, name="keys")
 def main() -> None:
     """Run the command. Errors that the user can correct are one sentence, without a traceback."""
     from features.errors import HotleadError
+    from serving.runtime.file_access import restrict_new_files
 
     # Waiting OpenMP threads should sleep: if they spin, two trainings on one machine take ten times as
     # long, because each occupies the cores that the other needs.
@@ -76,6 +77,7 @@ def main() -> None:
     sys.unraisablehook = _interrupt_again
     lang = find_language(sys.argv[1:], os.environ)
     try:
+        restrict_new_files(os.environ)
         command = get_command(app)
         if lang == "ja" and ("--help" in sys.argv or len(sys.argv) < 3):
             translate_help(command)
