@@ -95,7 +95,7 @@ class BentoMiddleware:
             await (_app() if is_api else app)(scope, receive, send)
 
         parts = components()
-        self._edge = EdgeMiddleware(route, parts.settings, parts.key_cache, parts.rate_limiter, parts.metrics)
+        self._edge = EdgeMiddleware(route, parts.settings, parts.authenticator, parts.metrics)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await self._edge(scope, receive, send)

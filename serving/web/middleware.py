@@ -22,8 +22,7 @@ from serving.observability.json_logging import request_id as request_of_logs
 from serving.observability.prometheus import Metrics
 from serving.settings import ServiceSettings
 from serving.web import problems
-from serving.web.api_keys import KeyCache
-from serving.web.authentication import Authenticator, RateLimiter
+from serving.web.authentication import Authenticator
 from serving.web.permissions import ALLOW, BENTOML_PATHS, OPEN_PATHS, SIGN_IN, find_route, is_page
 from serving.web.problems import Problem
 
@@ -44,6 +43,9 @@ _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 _FORCED_HEADERS = [
     (b"x-content-type-options", b"nosniff"),
     (b"x-frame-options", b"DENY"),
+    (b"cross-origin-opener-policy", b"same-origin"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+    (b"permissions-policy", b"camera=(), geolocation=(), microphone=(), payment=(), usb=()"),
     (b"server", b"hotlead"),  # neither the server's name nor its version
 ]
 # These apply unless the app sets its own.
@@ -68,16 +70,10 @@ class EdgeMiddleware:
     """
 
     def __init__(
-        self,
-        app: ASGIApp,
-        settings: ServiceSettings,
-        key_cache: KeyCache,
-        rate_limiter: RateLimiter,
-        metrics: Metrics,
+        self, app: ASGIApp, settings: ServiceSettings, authenticator: Authenticator, metrics: Metrics
     ) -> None:
         self.app, self.metrics, self.body_limit = app, metrics, settings.body_limit
-        self.request_seconds = REQUEST_SECONDS
-        self.authenticator = Authenticator(key_cache, rate_limiter, settings.open_on_loopback)
+        self.request_seconds, self.authenticator = REQUEST_SECONDS, authenticator
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":

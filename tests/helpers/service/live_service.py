@@ -42,11 +42,7 @@ def served(crm_toml: Path, wrap: Wrap = lambda app: app, **environ: str) -> Iter
     settings = settings_of(crm_toml, **environ)
     components = Components(settings)
     edge = EdgeMiddleware(
-        create_app(Api(components), Site(components)),
-        settings,
-        components.key_cache,
-        components.rate_limiter,
-        components.metrics,
+        create_app(Api(components), Site(components)), settings, components.authenticator, components.metrics
     )
     try:
         with running(wrap(edge)) as url:

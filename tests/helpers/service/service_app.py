@@ -45,11 +45,7 @@ class App:
         self.site = Site(self.components)
         self.web_app = create_app(Api(self.components), self.site)
         self.asgi: ASGIApp = EdgeMiddleware(
-            self.web_app,
-            self.settings,
-            self.components.key_cache,
-            self.components.rate_limiter,
-            self.components.metrics,
+            self.web_app, self.settings, self.components.authenticator, self.components.metrics
         )
         self._runner = asyncio.Runner()
 

@@ -243,3 +243,18 @@ def test_who_is_not_signed_in_leaves_no_mark(site):
 def test_the_cookie_is_for_tls_alone_where_the_browser_speaks_it(site, scheme, secure):
     answer = site[1].page("/review", headers={"x-forwarded-proto": scheme})
     assert ("secure" in answer.headers["set-cookie"].lower()) == secure
+
+
+def test_over_tls_no_other_host_can_set_the_cookie(site):
+    app, _ = site
+    tls = {"x-forwarded-proto": "https"}
+    plain = Reviewer(app)
+    name, _, attributes = plain.page("/review", headers=tls).headers["set-cookie"].partition("=")
+    assert name == f"__Host-{COOKIE}"
+    assert "path=/;" in attributes.lower()
+    assert "domain" not in attributes.lower()
+    planted = Reviewer(app, None)
+    planted.cookies = {COOKIE: plain.cookies[COOKIE]}
+    assert planted.page("/review", headers=tls).status_code == 303, "without the prefix it is not read"
+    planted.cookies = {f"__Host-{COOKIE}": plain.cookies[COOKIE]}
+    assert planted.page("/review", headers=tls).status_code == 200

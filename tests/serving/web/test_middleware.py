@@ -102,6 +102,10 @@ def test_every_response_has_security_headers(service: GuardedService) -> None:
         assert headers["content-security-policy"].startswith("default-src 'none'")
         assert (headers["referrer-policy"], headers["x-frame-options"]) == ("no-referrer", "DENY")
         assert headers["server"] == "hotlead"
+        assert (
+            headers["cross-origin-opener-policy"] == headers["cross-origin-resource-policy"] == "same-origin"
+        )
+        assert "camera=()" in headers["permissions-policy"]
 
 
 def test_a_page_keeps_its_policy_and_no_other_header(service: GuardedService) -> None:
