@@ -14,6 +14,7 @@ from typer.exceptions import TyperException
 from typer.main import get_command
 
 from cli import data, keys, models, rules, service
+from cli.audit_log import audit_log
 from cli.help import translate_help
 from cli.options import EXIT_STOPPED, find_language
 from cli.start import start
@@ -61,6 +62,7 @@ app.command()(service.follow)
 app.command()(service.outcomes)
 app.command()(service.monitor)
 app.command()(service.forget)
+app.command()(audit_log)
 app.add_typer(rules.app, name="rules")
 app.add_typer(keys.app, name="keys")
 

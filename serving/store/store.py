@@ -19,7 +19,8 @@ from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 from features.errors import SettingsError
 from features.messages import Message
 from serving.store import reads
-from serving.store.backends.base import Database
+from serving.store.audit_log import Actor, Change, append_changes
+from serving.store.backends.base import Cursor, Database
 from serving.store.backends.sqlite import SqliteDatabase
 from serving.store.circuit_breaker import CircuitBreaker
 from serving.store.direct_writer import DirectWriter
@@ -81,10 +82,13 @@ class Store:
         """Whether nothing can be written to the database now."""
         return self._breaker.is_open
 
-    def add_records(self, records: Sequence[Record]) -> Future[list[WriteOutcome]]:
+    def add_records(
+        self, records: Sequence[Record], actor: Actor | None = None
+    ) -> Future[list[WriteOutcome]]:
         """Store records, all or none; the future returns their outcomes, in order, after the flush.
 
-        The future fails with StoreUnavailable or InvalidRecord.
+        Overrides by an `actor` are noted in the audit log. The future fails with StoreUnavailable or
+        InvalidRecord.
         """
         future: Future[list[WriteOutcome]] = Future()
         try:
@@ -93,7 +97,7 @@ class Store:
         except (StoreUnavailable, InvalidRecord) as problem:
             future.set_exception(problem)
             return future
-        self._writer.submit(RecordsJob(future, entries))
+        self._writer.submit(RecordsJob(future, entries, actor))
         return future
 
     def add_predictions(self, predictions: Sequence[Prediction]) -> Future[StoredState]:
@@ -139,9 +143,10 @@ class Store:
         """
         return self.read(lambda connection: reads.call_list(connection, owner, limit, now, after))
 
-    def forget(self, lead_id: str) -> dict[str, int]:
+    def forget(self, lead_id: str, actor: Actor | None = None) -> dict[str, int]:
         """Erase a lead; the number of deleted rows by table, and of the queue on disk as "spool".
 
+        The audit log notes that an `actor` erased a lead, but not which.
         Its traces in free pages of an SQLite file are cleared as well; in PostgreSQL, vacuum does that
         later. Raises StoreUnavailable: repeat the call then.
         """
@@ -149,15 +154,19 @@ class Store:
         def erase() -> dict[str, int]:
             # No process may drain the lead's predictions into the database meanwhile.
             with self._queue.erasing(lead_id) as queued:
-                erase_from = partial(self._database.erase, lead_id=lead_id)
-                deleted = self._writer.transact(
-                    True, lambda cursor: {name: erase_from(cursor, name) for name in _TABLES}
-                )
+                deleted = self._writer.transact(True, partial(self._erase_rows, lead_id, actor))
             return {**deleted, "spool": sum(queued)}
 
         counts = self._run_in_writer(erase)
         self._database.clear_free_pages(lead_id)
         return counts
+
+    def _erase_rows(self, lead_id: str, actor: Actor | None, cursor: Cursor) -> dict[str, int]:
+        deleted = {name: self._database.erase(cursor, name, lead_id) for name in _TABLES}
+        if actor is not None:
+            change = Change(actor, "lead_erased", detail={"rows": sum(deleted.values())})
+            append_changes(cursor.execute, self._database.mark, [change])
+        return deleted
 
     def prune(self, before: int) -> int:
         """Delete predictions made before a moment (ms UTC), but not present scores; how many.

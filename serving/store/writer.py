@@ -13,6 +13,7 @@ from queue import Empty, SimpleQueue
 from typing import Any, Generic, TypeAlias, TypeVar
 
 from features.clock import now_ms
+from serving.store.audit_log import Actor, record_overrides
 from serving.store.backends.base import Cursor, Database, DriverConnection, rollback_and_close
 from serving.store.backends.inserts import Entry, insert_new
 from serving.store.circuit_breaker import CircuitBreaker
@@ -45,9 +46,11 @@ class WriteJob(Generic[T]):
 
 @dataclass(slots=True)
 class RecordsJob(WriteJob[list[WriteOutcome]]):
-    """Records, which are flushed to the disk before the future is done."""
+    """Records, which are flushed to the disk before the future is done. Overrides by an `actor` are noted in
+    the audit log."""
 
     rows: Sequence[Entry]
+    actor: Actor | None = None
 
 
 @dataclass(slots=True)
@@ -202,15 +205,21 @@ class Writer:
         return group, True
 
     def _write_records(self, group: Sequence[RecordsJob]) -> None:
-        lists = [job.rows for job in group]
         try:
             self._breaker.check()
-            outcomes = self._with_retry(True, lambda cursor: insert_new(self._database, cursor, lists))
+            outcomes = self._with_retry(True, lambda cursor: self._insert_records(cursor, group))
         except Exception as problem:
             self._handle_records_error(group, problem)
             return
         for job, job_outcomes in zip(group, outcomes, strict=True):
             job.settle(job_outcomes)
+
+    def _insert_records(self, cursor: Cursor, group: Sequence[RecordsJob]) -> list[list[WriteOutcome]]:
+        outcomes = insert_new(self._database, cursor, [job.rows for job in group])
+        for job, job_outcomes in zip(group, outcomes, strict=True):
+            if job.actor is not None:
+                record_overrides(self._database, cursor, job.actor, job.rows, job_outcomes)
+        return outcomes
 
     def _handle_records_error(self, group: Sequence[RecordsJob], problem: Exception) -> None:
         if self._database.is_invalid(problem) and len(group) > 1:
