@@ -124,7 +124,7 @@ def read_token(headers: Headers) -> str | None:
     if scheme.lower() == b"bearer":
         return token.strip().decode("latin-1")
     api_key = headers.get(b"x-api-key")
-    return None if api_key is None else api_key[:_MAX_LENGTH].decode("latin-1")
+    return None if api_key is None else api_key[:_MAX_LENGTH].strip().decode("latin-1")
 
 
 def find_client_address(scope: Scope, headers: Headers) -> str:

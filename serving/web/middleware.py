@@ -23,7 +23,7 @@ from serving.observability.prometheus import Metrics
 from serving.settings import ServiceSettings
 from serving.web import problems
 from serving.web.authentication import Authenticator
-from serving.web.permissions import ALLOW, BENTOML_PATHS, OPEN_PATHS, SIGN_IN, find_route, is_page
+from serving.web.permissions import ALLOW, BENTOML_PATHS, OPEN_PATHS, SIGN_IN, find_route, is_known, is_page
 from serving.web.problems import Problem
 
 REQUEST_SECONDS = 60.0
@@ -167,6 +167,8 @@ class _Exchange:
         key = state["key"] = self.middleware.authenticator.authenticate(self.scope, self.headers)
         if key is not None:
             self.middleware.authenticator.authorize(key, method, path)
+        elif method != "OPTIONS" and not is_known(method, path):
+            raise problems.method_not_allowed(ALLOW[path])
         if path in BENTOML_PATHS and method == "POST":
             self.body_limit = min(self.body_limit, BENTOML_BYTES)
             if not self._is_json():
@@ -227,10 +229,11 @@ class _Exchange:
         if self.too_large and status != 413:  # the app handled the exception of `receive`
             return problems.content_too_large(self.body_limit)
         response_headers = dict(message.get("headers", ()))
-        if response_headers.get(b"content-type", b"").startswith(problems.MEDIA_TYPE.encode()):
+        media_type = response_headers.get(b"content-type", b"")
+        if media_type.startswith(problems.MEDIA_TYPE.encode()):
             return None
-        if is_page(self.scope["path"]):
-            return None  # the site has its own error pages
+        if is_page(self.scope["path"]) and media_type.startswith(b"text/html"):
+            return None  # an error page of the site
         passed_headers = {
             name: response_headers[raw].decode("latin-1")
             for raw, name in _PASSED_THROUGH.items()
