@@ -19,7 +19,7 @@ from features.messages import Message
 
 if TYPE_CHECKING:
     from serving.settings import ServiceSettings
-    from serving.store.audit_log import AuditAction
+    from serving.store.state.audit_log import AuditAction
 
 
 def audit_log(

@@ -63,6 +63,7 @@ app.command()(service.outcomes)
 app.command()(service.monitor)
 app.command()(service.forget)
 app.command()(audit_log)
+app.command()(service.prune)
 app.add_typer(rules.app, name="rules")
 app.add_typer(keys.app, name="keys")
 

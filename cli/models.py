@@ -69,10 +69,10 @@ def _export_training_data(crm_toml: Path, out: Path | None, sent_back: bool, rep
     from features.clock import now_ms
     from features.settings import load_settings
     from serving.jobs.export_training_data import export_store
-    from serving.store.store import Store
+    from serving.store.state.known_store import open_store
 
     settings = service_settings(crm_toml, out)
-    store = Store.open(settings.store_url, settings.spool)
+    store = open_store(settings)
     try:
         report_step(Message("exporting the data of the service"))
         export = export_store(store, load_settings(crm_toml), crm_toml, settings.out, now_ms(), sent_back)

@@ -27,6 +27,11 @@ from cli.options import (
 )
 from features.messages import Message, to_text
 
+NewStore = Annotated[
+    bool,
+    typer.Option("--new-store", help="Confirm that a new store is made where the former one is missing."),
+]
+
 
 def serve(
     crm_toml: ServedToml = DEFAULT_CRM_TOML,
@@ -36,6 +41,7 @@ def serve(
     is_open: Annotated[
         bool, typer.Option("--open", help="Serve without API keys, to this machine only.")
     ] = False,
+    is_new_store: NewStore = False,
     out: Out = None,
     lang: LangOption = "en",
 ) -> None:
@@ -50,11 +56,16 @@ def serve(
         workers,
         is_open,
         lambda message: print(to_text(message, lang), flush=True),
+        is_new_store,
     )
 
 
 def import_export(
-    crm_toml: ServedToml = DEFAULT_CRM_TOML, out: Out = None, lang: LangOption = "en", as_json: Json = False
+    crm_toml: ServedToml = DEFAULT_CRM_TOML,
+    is_new_store: NewStore = False,
+    out: Out = None,
+    lang: LangOption = "en",
+    as_json: Json = False,
 ) -> None:
     """Import a CRM's export into the service (leads, history, closed deals) and score the open leads."""
     from dataclasses import asdict
@@ -76,7 +87,9 @@ def import_export(
         loaded = load(crm, settings.out / "rejects.csv", lang=lang)
         deploy_champion(settings.out, settings.bundles, report_step)
         export = CrmExport(loaded.crm, **asdict(read_extra_columns(loaded)))
-        result = import_crm(settings, loaded.settings, export, report_step, lang=lang)
+        result = import_crm(
+            settings, loaded.settings, export, report_step, lang=lang, is_new_store=is_new_store
+        )
     of_bots = [finding.text(lang) for finding in check_bots(loaded.crm)]
     console.emit(result.to_dict(), [*of_bots, *result.lines(lang)], as_json, lang)
 
@@ -209,6 +222,26 @@ def forget(
         raise typer.Exit(EXIT_STOPPED)
     result = forget_lead(settings, lead_id, also or [], os.environ)
     console.emit(result.to_dict(), result.lines(), as_json, lang)
+
+
+def prune(
+    crm_toml: ServedToml = DEFAULT_CRM_TOML,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")] = False,
+    out: Out = None,
+    lang: LangOption = "en",
+    as_json: Json = False,
+) -> None:
+    """Delete predictions older than HOTLEAD_RETENTION_DAYS, also where those of many days wait."""
+    from cli import console
+    from features.clock import now_ms
+    from serving.jobs.prune_predictions import PruneResult, find_old_predictions, prune_predictions
+
+    settings = service_settings(crm_toml, out)
+    old = find_old_predictions(settings, now_ms())
+    if old is not None and not yes and not _confirm(old.question(settings).text(lang)):
+        raise typer.Exit(EXIT_STOPPED)
+    result = PruneResult(0, None) if old is None else prune_predictions(settings, old)
+    console.emit(result.to_dict(), [result.line()], as_json, lang)
 
 
 def _confirm(question: str) -> bool:

@@ -50,6 +50,12 @@ class OutsideError(HotleadError):
     exit_code = 5
 
 
+class ConfirmationNeeded(HotleadError):
+    """A person has to decide or confirm something first."""
+
+    exit_code = 7
+
+
 def suggest_nearest(name: str, candidates: list[str]) -> Message:
     """A hint with the candidates most similar to `name`, or with all of them if none is similar."""
     if matches := _nearest(name, candidates):

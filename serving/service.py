@@ -95,7 +95,9 @@ class BentoMiddleware:
             await (_app() if is_api else app)(scope, receive, send)
 
         parts = components()
-        self._edge = EdgeMiddleware(route, parts.settings, parts.authenticator, parts.metrics)
+        self._edge = EdgeMiddleware(
+            route, parts.settings, parts.authenticator, parts.metrics, parts.overrides
+        )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await self._edge(scope, receive, send)

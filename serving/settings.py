@@ -125,6 +125,11 @@ class ServiceSettings(BaseModel):
         return self.out / "spool"
 
     @property
+    def session_key(self) -> Path:
+        """What signs the sessions of the review pages; made when the service first runs."""
+        return self.out / "session.key"
+
+    @property
     def shown_store(self) -> str:
         """The store's URL without user, password and options: fit for a log or a screen."""
         return shown_url(self.store_url)

@@ -23,7 +23,10 @@ from features.language import Language
 from features.messages import Message
 from scoring.review_requests import ReviewAction, ReviewResult
 from serving.settings import ServiceSettings
-from serving.store.audit_log import (
+from serving.store.backends.base import Database
+from serving.store.errors import StoreUnavailable
+from serving.store.migrate import read_revision
+from serving.store.state.audit_log import (
     Actor,
     AuditAction,
     AuditEntry,
@@ -33,9 +36,6 @@ from serving.store.audit_log import (
     record_change,
     verify_entries,
 )
-from serving.store.backends.base import Database
-from serving.store.errors import StoreUnavailable
-from serving.store.migrate import read_revision
 from serving.store.store import database_from_url
 from serving.store.tables import SCHEMA
 

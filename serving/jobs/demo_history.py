@@ -23,6 +23,7 @@ from serving.jobs.crm_records import CrmExport
 from serving.predictions.predictor import build_prediction
 from serving.settings import ServiceSettings
 from serving.store.records import Record, RecordKind
+from serving.store.state.known_store import open_store
 from serving.store.store import Store
 
 SalesEvent = tuple[RecordKind, int, Mapping[str, object]]
@@ -48,7 +49,7 @@ def simulate_history(
     """
     now = now_ms() if now is None else now
     scorer = build_scorer(crm, None, "no_model", progress)
-    store = Store.open(settings.store_url, settings.spool)
+    store = open_store(settings)
     try:
         progress(Message("living through half a year on the rules alone"))
         hot_since = score_moments(store, export.crm, scorer, past_moments(now))

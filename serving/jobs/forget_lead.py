@@ -18,6 +18,7 @@ from serving.jobs.audit_log import command_actor
 from serving.settings import ServiceSettings, shown_url
 from serving.store.disk_queue import DiskQueue
 from serving.store.errors import StoreUnavailable
+from serving.store.state.known_store import check_store, open_store
 from serving.store.store import Store
 
 PATIENCE_SECONDS = 10.0
@@ -124,10 +125,11 @@ def forget(
 
 
 def _erase_from_store(settings: ServiceSettings, lead_id: str, patience: float) -> Mapping[str, int] | None:
+    check_store(settings)
     if not _store_exists(settings):
         return None
     try:
-        with closing(Store.open(settings.store_url, settings.spool)) as store:
+        with closing(open_store(settings)) as store:
             return _retry_while_unavailable(store, lead_id, patience)
     except (StoreUnavailable, OSError) as problem:
         raise _unavailable_error(settings, problem) from None

@@ -29,6 +29,7 @@ from serving.predictions.predictor import Predictor, ScoredLead, ScoreOptions
 from serving.settings import ServiceSettings
 from serving.store import reads
 from serving.store.queries import CALL_DAYS, in_chunks
+from serving.store.state.known_store import open_store
 from serving.store.store import Store
 
 _OUTCOMES: tuple[ImportOutcome, ...] = get_args(ImportOutcome)
@@ -75,13 +76,15 @@ def import_crm(
     progress: ReportStep,
     clock: Callable[[], int] = now_ms,
     lang: Language = "en",
+    is_new_store: bool = False,
 ) -> ImportResult:
     """Store an export and score its open leads with the live model.
 
-    What the model knows otherwise is reported by `progress`, in `lang`, before any score changes. Raises
-    StoreUnavailable and SettingsError.
+    What the model knows otherwise is reported by `progress`, in `lang`, before any score changes.
+    `is_new_store`: a person confirms that a missing store is made anew. Raises StoreUnavailable,
+    ConfirmationNeeded and SettingsError.
     """
-    store = Store.open(settings.store_url, settings.spool)
+    store = open_store(settings, is_new_store)
     try:
         model_watcher = ModelWatcher(crm, settings.bundles)
         model_watcher.refresh()

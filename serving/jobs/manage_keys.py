@@ -17,7 +17,7 @@ from features.kinds import Language
 from features.messages import Message, to_text
 from serving.jobs.audit_log import record_command
 from serving.settings import ServiceSettings
-from serving.store.audit_log import AuditAction
+from serving.store.state.audit_log import AuditAction
 from serving.web import api_keys
 from serving.web.api_keys import Key
 

@@ -13,9 +13,9 @@ from serving.leads.field_types import AttributeSchema
 from serving.leads.mirrors import OverrideMirror
 from serving.leads.to_records import to_record
 from serving.observability.prometheus import Metrics
-from serving.store.audit_log import Actor
 from serving.store.errors import InvalidRecord
 from serving.store.records import Record, RecordKind, WriteOutcome
+from serving.store.state.audit_log import Actor
 from serving.store.store import Store
 from serving.web.api_keys import Key
 from serving.web.field_errors import FieldError, InvalidFields

@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from typing import Protocol, TypeVar
@@ -19,6 +20,7 @@ from features.clock import NEVER
 from scoring.decision.overrides import VERDICTS, Override, group_by_lead, newest_in_force
 from scoring.decision.sales_status import SalesStatus, SalesStep, derive_sales_status
 from serving.store import reads, sales_steps
+from serving.store.errors import StoreUnavailable
 from serving.store.records import Record
 
 T = TypeVar("T")
@@ -29,6 +31,8 @@ RECOUNT_SECONDS = 60.0
 class ReadableStore(Protocol):
     """The store that is mirrored. Raises StoreUnavailable."""
 
+    @property
+    def change_mark(self) -> bytes: ...
     def read(self, work: Callable[[Connection], T], /) -> T: ...
 
 
@@ -39,18 +43,47 @@ class OverrideMirror:
     """
 
     def __init__(self, store: ReadableStore) -> None:
-        self._store, self._stamp = store, object()
+        self._store = store
+        self._version: tuple[int, ...] | None = None
+        self._seen_mark = b""
         self.sales_status = SalesStatusMirror(store)
         self._by_lead: Mapping[str, Sequence[Override]] = {}
-        self._lock = threading.Lock()
+        self._lock, self._catch_up_lock = threading.Lock(), threading.Lock()
 
     def refresh(self) -> None:
         """Read the overrides again if any was stored or erased since. Raises StoreUnavailable."""
         with self._lock:
-            stamp = self._store.read(reads.overrides_version)
-            if stamp != self._stamp:
-                self._by_lead, self._stamp = group_by_lead(self._store.read(reads.overrides)), stamp
+            version = self._store.read(reads.overrides_version)
+            if version != self._version:
+                self._by_lead, self._version = group_by_lead(self._store.read(reads.overrides)), version
         self.sales_status.refresh()
+
+    @property
+    def is_outdated(self) -> bool:
+        """Whether a process of this machine stored something since the last `catch_up`."""
+        return self._store.change_mark != self._seen_mark
+
+    def catch_up(self) -> None:
+        """Read what was stored since, whichever process stored it. Where the store is unavailable, what is
+        known stays."""
+        with self._catch_up_lock:
+            if not self.is_outdated:
+                return
+            mark = self._store.change_mark  # before reading: what is stored meanwhile is read the next time
+            with suppress(StoreUnavailable):
+                self._read_added()
+                self.sales_status.read_added()
+                self._seen_mark = mark
+
+    def _read_added(self) -> None:
+        with self._lock:
+            if self._version is None:
+                return  # nothing was read yet: `refresh` reads all
+            added = partial(reads.changed_overrides, after=self._version)
+            changed, self._version = self._store.read(added)
+            if changed:
+                current = {**self._by_lead, **changed}
+                self._by_lead = {lead: overrides for lead, overrides in current.items() if overrides}
 
     def add(self, records: Iterable[Record]) -> None:
         """Add what was just stored, so that it counts before the next `refresh`."""
@@ -107,15 +140,20 @@ class SalesStatusMirror:
 
     def refresh(self) -> None:
         """Read the new steps, or all of them if some were erased. Raises StoreUnavailable."""
+        self.read_added()
+        with self._refresh_lock:
+            if self._clock() - self._checked_at >= RECOUNT_SECONDS:
+                if self._store.read(sales_steps.count_rows) != self._count:
+                    self._read_all()
+                self._checked_at = self._clock()
+
+    def read_added(self) -> None:
+        """Read the new steps alone. Raises StoreUnavailable."""
         with self._refresh_lock:
             if self._newest is None:
                 self._read_all()
             elif self._store.read(sales_steps.newest_rows) != self._newest:
                 self._read_more(self._newest)
-            if self._clock() - self._checked_at >= RECOUNT_SECONDS:
-                if self._store.read(sales_steps.count_rows) != self._count:
-                    self._read_all()
-                self._checked_at = self._clock()
 
     def add(self, records: Iterable[Record]) -> None:
         """Add what was just stored, so that it counts before the next `refresh`."""

@@ -37,6 +37,7 @@ from serving.predictions.live_model import ModelWatcher
 from serving.settings import ServiceSettings
 from serving.store.errors import StoreUnavailable
 from serving.store.records import StoredLead
+from serving.store.state.known_store import check_store, open_store
 from serving.store.store import Store
 from serving.store.tables import RECORDS
 
@@ -86,6 +87,7 @@ def monitor_service(
     settings: ServiceSettings, crm: CrmSettings, now: int, since: int | None = None
 ) -> MonitoringReport:
     """The report of `hotlead monitor`. Raises OutsideError when there is no store or it is unavailable."""
+    check_store(settings)
     url = make_url(settings.store_url)
     if url.get_backend_name() == "sqlite" and not Path(url.database or "").exists():
         raise OutsideError(
@@ -95,7 +97,7 @@ def monitor_service(
         )
     watch = ModelWatcher(crm, settings.bundles)
     watch.refresh()
-    with closing(Store.open(settings.store_url, settings.spool)) as store:
+    with closing(open_store(settings)) as store:
         try:
             return monitor_store(store, settings, crm, watch.live_model.scorer, now, since)
         except StoreUnavailable as problem:

@@ -73,6 +73,10 @@ class Metrics:
         )
         self._queue = self._gauge("queue_rows", "Rows that wait for the store.", "livemax")
         self._store_unavailable = self._gauge("store_away", "1: the store cannot be reached.", "livemax")
+        self._log_bytes = self._gauge("store_log_bytes", "The size of SQLite's write-ahead log.", "livemax")
+        self._retention_unconfirmed = self._gauge(
+            "retention_unconfirmed", "1: old predictions wait until a person confirms.", "livemostrecent"
+        )
 
     def _gauge(self, name: str, description: str, mode: str, *labels: str) -> Gauge:
         return Gauge(
@@ -129,10 +133,16 @@ class Metrics:
             self._info.labels(version).set(1)
         self._version, self._trained_at, self._bundle_at = version, trained_at, bundle_at
 
-    def set_store_state(self, queue_rows: int, is_unavailable: bool) -> None:
-        """Set whether the store is unavailable, and how many rows wait for it, the shared queue included."""
+    def set_store_state(self, queue_rows: int, is_unavailable: bool, log_bytes: int = 0) -> None:
+        """Set whether the store is unavailable, how many rows wait for it, the shared queue included, and the
+        size of its write-ahead log."""
+        self._log_bytes.set(log_bytes)
         self._queue.set(queue_rows)
         self._store_unavailable.set(int(is_unavailable))
+
+    def set_retention_unconfirmed(self, is_unconfirmed: bool) -> None:
+        """Set whether so many old predictions wait that a person has to confirm their deletion."""
+        self._retention_unconfirmed.set(int(is_unconfirmed))
 
     def render(self) -> tuple[bytes, str]:
         """The metrics of all processes as text, and its content type."""

@@ -57,9 +57,7 @@ class Site:
     def __init__(self, components: Components) -> None:
         self._components, self._cache = components, StaleWhileRevalidateCache(components.clock)
         settings = components.settings
-        self._sessions = Sessions(
-            components.key_cache, settings.out / "session.key", settings.open_on_loopback
-        )
+        self._sessions = Sessions(components.key_cache, settings.session_key, settings.open_on_loopback)
 
     def routes(self) -> list[BaseRoute]:
         leave = partial(sign_in.sign_out, self._sessions)

@@ -22,6 +22,7 @@ from serving.runtime.address import ListenAddress
 from serving.runtime.file_access import GROUP_ACCESS, find_mask, restrict_files
 from serving.runtime.supervisor import ManagedProcess, StatusCallback, supervise
 from serving.settings import ServiceSettings
+from serving.store.state.known_store import check_store
 from serving.web.api_keys import KeyCache
 
 DRAIN_SECONDS = 5
@@ -35,10 +36,12 @@ def serve(
     workers: int,
     is_open: bool,
     progress: StatusCallback,
+    is_new_store: bool = False,
 ) -> None:
     """Run the service and the follower until SIGINT or SIGTERM.
 
-    Raises SettingsError when crm.toml is invalid or the access is unsafe, OutsideError for a taken port.
+    `is_new_store`: a person confirms that a missing store is made anew. Raises SettingsError when crm.toml is
+    invalid or the access is unsafe, OutsideError for a taken port, ConfirmationNeeded for a missing store.
     """
     settings = base_settings.model_copy(
         update={"open_on_loopback": is_open or base_settings.open_on_loopback}
@@ -46,6 +49,7 @@ def serve(
     crm = load_settings(settings.crm)
     check_access(settings, address)
     address.check()
+    check_store(settings, is_new_store)
     restrict_access(settings, progress)
     environ = {
         "HOTLEAD_CRM": str(settings.crm),

@@ -15,5 +15,5 @@ There are three ways to write, and `Store` chooses between them:
   that are stored already: none is lost and none is stored twice, wherever a process is killed.
 
 `Store.write` is for the tables of the review pages: one durable transaction in the caller's thread.
-This package imports nothing of `serving` but itself.
+This package imports nothing of `serving` but itself, the settings and the log.
 """

@@ -17,6 +17,7 @@ import orjson
 
 from features.errors import OutsideError
 from features.files import file_lock
+from serving.observability.limited_log import LimitedLog
 from serving.store.backends.sqlite import truncate_wal
 from serving.store.errors import describe_error
 from serving.store.records import Prediction
@@ -59,6 +60,7 @@ class DiskQueue:
     def __init__(self, folder: Path, limit: int) -> None:
         self._folder, self._path, self._limit = folder, folder / QUEUE_FILE, limit
         self._connection: sqlite3.Connection | None = None
+        self._limited_log = LimitedLog(log)
 
     @property
     def rows(self) -> int:
@@ -85,7 +87,7 @@ class DiskQueue:
                 connection.execute("COMMIT")
                 return is_taken
         except OSError as problem:
-            log.warning("The queue on disk cannot be written: %s", describe_error(problem))
+            self._limited_log.warning("The queue on disk cannot be written: %s", describe_error(problem))
             return [False] * len(lists)
 
     @contextmanager
@@ -102,7 +104,9 @@ class DiskQueue:
             except TimeoutError:
                 yield []
                 return
-            yield [prediction for text in orjson.loads(texts) if (prediction := _parse(text)) is not None]
+            yield [
+                prediction for text in orjson.loads(texts) if (prediction := self._parse(text)) is not None
+            ]
             with _convert_errors():
                 connection.execute("DELETE FROM queue WHERE seq <= ?", (last,))
                 connection.execute("COMMIT")
@@ -172,7 +176,7 @@ class DiskQueue:
         """
         try:
             with file_lock(path, 0):
-                predictions = [p for line in path.read_bytes().split(b"\n") if (p := _parse(line))]
+                predictions = [p for line in path.read_bytes().split(b"\n") if (p := self._parse(line))]
                 connection.execute("BEGIN IMMEDIATE")
                 # A process that was killed before the file was deleted has adopted it already.
                 existing = {text for (text,) in connection.execute("SELECT prediction FROM queue")}
@@ -184,6 +188,16 @@ class DiskQueue:
             log.warning("%s is in use: stop the former version, then restart this one", path)
         except (OSError, OutsideError) as problem:
             log.error("A file of the former queue cannot be read: %s", problem)
+
+    def _parse(self, text: str | bytes) -> Prediction | None:
+        """A prediction from its JSON; None when it is empty, torn by a crash, or of another version."""
+        if not text.strip():
+            return None
+        try:
+            return Prediction(**orjson.loads(text))
+        except (orjson.JSONDecodeError, TypeError):
+            self._limited_log.warning("A prediction in the queue on disk is damaged and was skipped")
+            return None
 
     def _open(self) -> sqlite3.Connection:
         """A connection to the file, which must exist. Raises sqlite3.Error."""
@@ -235,14 +249,3 @@ def _insert(connection: sqlite3.Connection, payload: str) -> bool:
             raise
         return False
     return True
-
-
-def _parse(text: str | bytes) -> Prediction | None:
-    """A prediction from its JSON; None when it is empty, torn by a crash, or of another version."""
-    if not text.strip():
-        return None
-    try:
-        return Prediction(**orjson.loads(text))
-    except (orjson.JSONDecodeError, TypeError):
-        log.warning("A prediction in the queue on disk is damaged and was skipped")
-        return None

@@ -7,12 +7,14 @@ import threading
 import time
 
 from features.clock import now_ms
+from serving.observability.limited_log import LimitedLog
 from serving.store.backends.base import Cursor, Database, rollback_and_close
+from serving.store.change_signal import ChangeSignal
 from serving.store.circuit_breaker import CircuitBreaker
 from serving.store.disk_queue import DiskQueue
 from serving.store.errors import RETRY_SECONDS, StoreUnavailable, describe_error
-from serving.store.migrate import migrate
 from serving.store.records import Prediction
+from serving.store.state.identity import StoreMarker, open_database
 from serving.store.writer import Writer
 
 TICK_SECONDS = 0.25
@@ -30,10 +32,17 @@ class StoreMaintenance:
     """Maintains one store, in a thread of its own, until it is closed."""
 
     def __init__(
-        self, database: Database, disk_queue: DiskQueue, breaker: CircuitBreaker, writer: Writer
+        self,
+        database: Database,
+        disk_queue: DiskQueue,
+        breaker: CircuitBreaker,
+        writer: Writer,
+        signal: ChangeSignal,
+        marker: StoreMarker | None,
     ) -> None:
-        self._database, self._disk_queue = database, disk_queue
-        self._breaker, self._writer = breaker, writer
+        self._database, self._disk_queue, self._marker = database, disk_queue, marker
+        self._breaker, self._writer, self._signal = breaker, writer, signal
+        self._limited_log = LimitedLog(log)
         self._closing, self._last_error = threading.Event(), ""
         self._thread = threading.Thread(target=self._run, name="store-maintenance", daemon=True)
 
@@ -64,9 +73,10 @@ class StoreMaintenance:
                 if not self._breaker.is_open:
                     self._database.checkpoint()
             except Exception as problem:
-                log.error("Looking after the store failed: %s", describe_error(problem))
+                self._limited_log.error("Looking after the store failed: %s", describe_error(problem))
 
     def _every_second(self) -> None:
+        self._signal.reopen()
         if self._breaker.is_open:
             self._probe()
         try:
@@ -84,9 +94,9 @@ class StoreMaintenance:
             self._last_error = error
 
     def _probe(self) -> None:
-        """Migrate, then test whether the database can be written to, and set the breaker."""
+        """Find the store and migrate it, test whether the database can be written to, and set the breaker."""
         try:
-            migrate(self._database)
+            open_database(self._database, self._marker)
         except StoreUnavailable as problem:
             self._breaker.trip(str(problem), blocks_reads=True)
             return
@@ -126,7 +136,9 @@ class StoreMaintenance:
             if not self._database.is_invalid(problem):
                 raise
             if len(predictions) == 1:
-                log.error("A queued prediction could not be stored: %s", describe_error(problem))
+                self._limited_log.error(
+                    "A queued prediction could not be stored: %s", describe_error(problem)
+                )
                 return
             for prediction in predictions:
                 self._restore([prediction])

@@ -24,6 +24,8 @@ MAX_IDS = 1_000
 """The number of ids in one query: databases limit its parameters."""
 _leads, _activities = RECORDS["leads"], RECORDS["activities"]
 _handovers, _overrides, _outcomes = RECORDS["handovers"], RECORDS["overrides"], RECORDS["outcomes"]
+VERDICT_TABLES = _overrides, _handovers
+"""The tables that hold verdicts of people."""
 
 
 def in_chunks(ids: Sequence[str], size: int = MAX_IDS) -> Iterator[list[str]]:
@@ -146,11 +148,37 @@ def overrides() -> tuple[Statement, Statement]:
 
 
 @cache
+def overrides_of_leads() -> tuple[Statement, Statement]:
+    """As `overrides`, of the leads `ids`."""
+    by_hand, handed_over = overrides()
+    of_overrides, of_handovers = is_among_ids(_overrides.c.lead_id), is_among_ids(_handovers.c.lead_id)
+    return by_hand.where(of_overrides), handed_over.where(of_handovers)
+
+
+@cache
+def added_rows(table: Table) -> Statement:
+    """The newest row (`seq`) of a table after the row `after`, and the number of rows after it."""
+    seq = table.c.seq
+    return select(func.max(seq), func.count()).where(seq > bindparam("after"))
+
+
+@cache
+def changed_leads(table: Table) -> Select[str]:
+    """The leads of the rows of a table from after `after` to `last`, and those which the records that they
+    correct belonged to."""
+    c = table.c
+    is_added = (c.seq > bindparam("after")) & (c.seq <= bindparam("last"))
+    corrected_keys = select(c.key).where(is_added, c.version > 1)
+    corrected = select(c.lead_id).where(c.key.in_(corrected_keys))
+    return select(c.lead_id).where(is_added).union(corrected)  # type: ignore[return-value]
+
+
+@cache
 def override_versions() -> tuple[Statement, Statement]:
     """The newest row (`seq`) and the number of rows of each table that holds verdicts."""
     statements = (
         select(func.coalesce(func.max(table.c.seq), 0), func.count()).select_from(table)
-        for table in (_overrides, _handovers)
+        for table in VERDICT_TABLES
     )
     return next(statements), next(statements)
 

@@ -114,9 +114,11 @@ def call_list(
     return [_with_steps(row, steps.get(row.lead_id, ()), now) for row in rows]
 
 
-def overrides(connection: Connection) -> list[Override]:
-    """All verdicts of people: overrides, then those at the hand-over."""
-    rows = [row for statement in queries.overrides() for row in connection.execute(statement)]
+def overrides(connection: Connection, lead_ids: Sequence[str] | None = None) -> list[Override]:
+    """The verdicts of people, on some leads or on all (None): overrides, then those at the hand-over."""
+    statements = queries.overrides() if lead_ids is None else queries.overrides_of_leads()
+    parameters = {} if lead_ids is None else {"ids": list(lead_ids)}
+    rows = [row for statement in statements for row in connection.execute(statement, parameters)]
     return [
         Override(lead_id, _VERDICTS[verdict], reason or "", person or "", time_ms, expires_at or NEVER)
         for lead_id, verdict, reason, person, time_ms, expires_at in rows
@@ -127,6 +129,27 @@ def overrides(connection: Connection) -> list[Override]:
 def overrides_version(connection: Connection) -> tuple[int, ...]:
     """The newest row and the number of rows of the tables that hold verdicts."""
     return tuple(n for s in queries.override_versions() for n in connection.execute(s).one())
+
+
+def changed_overrides(
+    connection: Connection, after: tuple[int, ...]
+) -> tuple[dict[str, list[Override]], tuple[int, ...]]:
+    """All verdicts on the leads that have one in a row after `after`, and the version that follows from it.
+
+    `after` is the version that is known (see `overrides_version`). A lead without any has an empty list.
+    """
+    lead_ids, version = dict[str, None](), list[int]()
+    for table, first, count in zip(queries.VERDICT_TABLES, after[::2], after[1::2], strict=True):
+        last, added = connection.execute(queries.added_rows(table), {"after": first}).one()
+        version += [last or first, count + added]
+        if added:
+            bounds = {"after": first, "last": last}
+            lead_ids |= dict.fromkeys(connection.scalars(queries.changed_leads(table), bounds))
+    by_lead: dict[str, list[Override]] = {lead_id: [] for lead_id in lead_ids}
+    for chunk in in_chunks([*lead_ids]):
+        for override in overrides(connection, chunk):
+            by_lead[override.lead_id].append(override)
+    return by_lead, tuple(version)
 
 
 def _read_by_lead(connection: Connection, statement: Statement, ids: Iterable[str]) -> RowsByLead:

@@ -19,9 +19,9 @@ from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 from features.errors import SettingsError
 from features.messages import Message
 from serving.store import reads
-from serving.store.audit_log import Actor, Change, append_changes
 from serving.store.backends.base import Cursor, Database
 from serving.store.backends.sqlite import SqliteDatabase
+from serving.store.change_signal import ChangeSignal
 from serving.store.circuit_breaker import CircuitBreaker
 from serving.store.direct_writer import DirectWriter
 from serving.store.disk_queue import DiskQueue
@@ -37,6 +37,9 @@ from serving.store.records import (
     StoredState,
     WriteOutcome,
 )
+from serving.store.state.audit_log import Actor, Change, append_changes
+from serving.store.state.identity import StoreMarker
+from serving.store.state.retention import RetentionPlan, plan_retention
 from serving.store.tables import metadata
 from serving.store.writer import PredictionsJob, RecordsJob, Writer
 
@@ -61,26 +64,36 @@ _TABLES = sorted(name for name, table in metadata.tables.items() if "lead_id" in
 class Store:
     """Thread-safe. Open it after a fork, not before."""
 
-    def __init__(self, database: Database, queue: DiskQueue) -> None:
+    def __init__(
+        self, database: Database, queue: DiskQueue, signal: ChangeSignal, marker: StoreMarker | None = None
+    ) -> None:
         self._database, self._queue, self._breaker = database, queue, CircuitBreaker()
-        self._writer = Writer(database, queue, self._breaker)
-        self._direct_writer = DirectWriter(database)
-        self._maintenance = StoreMaintenance(database, queue, self._breaker, self._writer)
+        self._writer = Writer(database, queue, self._breaker, signal.announce)
+        self._direct_writer, self._signal = DirectWriter(database), signal
+        self._maintenance = StoreMaintenance(database, queue, self._breaker, self._writer, signal, marker)
         self._maintenance.start()
 
     @staticmethod
-    def open(url: str, spool: Path, spool_limit: int = SPOOL_LIMIT) -> Store:
+    def open(
+        url: str, spool: Path, spool_limit: int = SPOOL_LIMIT, marker: StoreMarker | None = None
+    ) -> Store:
         """The store at a URL: sqlite:///file.db or postgresql://host/name, created or migrated.
 
-        `spool` is the folder of the queue on disk, of at most `spool_limit` bytes. A database that is
+        `spool` is the folder of the queue on disk, of at most `spool_limit` bytes. `marker` knows the store
+        of this installation: where it is missing, none is created, and it is unavailable. A database that is
         unavailable now is no error. Raises SettingsError for an invalid URL.
         """
-        return Store(database_from_url(url), DiskQueue(spool, spool_limit))
+        return Store(database_from_url(url), DiskQueue(spool, spool_limit), ChangeSignal(spool), marker)
 
     @property
     def is_unavailable(self) -> bool:
         """Whether nothing can be written to the database now."""
         return self._breaker.is_open
+
+    @property
+    def change_mark(self) -> bytes:
+        """Another one whenever any process of this machine stored a step, an override or an outcome."""
+        return self._signal.value
 
     def add_records(
         self, records: Sequence[Record], actor: Actor | None = None
@@ -184,9 +197,23 @@ class Store:
             total += deleted
         return total
 
+    def apply_retention(self, now: int, days: int) -> RetentionPlan:
+        """Delete predictions that are older than `days` at `now` (ms UTC), those of one day at most.
+
+        Returns what was planned, which may wait for a person. Raises StoreUnavailable.
+        """
+        plan = self.write(partial(plan_retention, now=now, days=days))
+        if plan.before is not None:
+            self.prune(plan.before)
+        return plan
+
     def queue_rows(self) -> int:
         """The predictions in the queue on disk, of all processes, and the requests that wait in memory."""
         return self._queue.rows + self._writer.queue_size
+
+    def log_bytes(self) -> int:
+        """The size of SQLite's write-ahead log; 0 in PostgreSQL."""
+        return self._database.log_bytes()
 
     def close(self) -> None:
         """Write what waits and close all connections, within 3 s. Nothing is accepted after that.
@@ -200,6 +227,7 @@ class Store:
         self._direct_writer.close()
         self._queue.close()
         self._database.close()
+        self._signal.close()
 
     def read(self, work: Callable[[Connection], T]) -> T:
         """The result of `work` on a connection for reading. Raises StoreUnavailable."""

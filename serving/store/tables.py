@@ -25,7 +25,7 @@ from sqlalchemy.types import TypeEngine
 from features.clock import NEVER
 from serving.store.records import COLUMNS, KINDS, ColumnType, Prediction, RecordKind
 
-SCHEMA = "0005"
+SCHEMA = "0006"
 """The revision in migrations/versions/ that makes these tables."""
 
 metadata = MetaData()
@@ -158,3 +158,8 @@ audit_log = Table(
     ),
 )
 """Who changed what: see audit_log.py. Triggers of the migration refuse to change its rows."""
+
+store_state = Table(
+    "store_state", metadata, Column("name", Text, primary_key=True), Column("value", Text, nullable=False)
+)
+"""What the store remembers about itself: names and their values."""

@@ -13,16 +13,19 @@ from queue import Empty, SimpleQueue
 from typing import Any, Generic, TypeAlias, TypeVar
 
 from features.clock import now_ms
-from serving.store.audit_log import Actor, record_overrides
+from serving.observability.limited_log import LimitedLog
 from serving.store.backends.base import Cursor, Database, DriverConnection, rollback_and_close
 from serving.store.backends.inserts import Entry, insert_new
 from serving.store.circuit_breaker import CircuitBreaker
 from serving.store.disk_queue import DiskQueue
 from serving.store.errors import InvalidRecord, StoreUnavailable, WriteConflict, describe_error
-from serving.store.records import Prediction, StoredState, WriteOutcome
+from serving.store.records import Prediction, RecordKind, StoredState, WriteOutcome
+from serving.store.state.audit_log import Actor, record_overrides
 
 ROWS_A_GROUP = 5_000
 ATTEMPTS = 3
+MIRRORED: frozenset[RecordKind] = frozenset({"handovers", "outcomes", "overrides"})
+"""The records that processes mirror in memory."""
 T = TypeVar("T")
 log = logging.getLogger(__name__)
 
@@ -82,13 +85,22 @@ class Writer:
     one; any other error is passed to all jobs of the group.
     """
 
-    def __init__(self, database: Database, disk_queue: DiskQueue, breaker: CircuitBreaker) -> None:
+    def __init__(
+        self,
+        database: Database,
+        disk_queue: DiskQueue,
+        breaker: CircuitBreaker,
+        announce: Callable[[], None] = lambda: None,
+    ) -> None:
+        """`announce` is called when records that processes mirror are committed, before they are settled."""
+        self._announce = announce
         self._database, self._disk_queue, self._breaker = database, disk_queue, breaker
         self._queue: SimpleQueue[Job | None] = SimpleQueue()
         self._connections: dict[bool, DriverConnection] = {}
         self._current_group: list[Job] = []
         self._lock, self._open = threading.Lock(), True
         self._ended = False
+        self._limited_log = LimitedLog(log)
         self.commits = 0
         self._thread = threading.Thread(target=self._run, name="store-writer", daemon=True)
         self._thread.start()
@@ -185,7 +197,7 @@ class Writer:
             if group:
                 write(group)
         except Exception as problem:
-            log.error("Writing failed: %s", type(problem).__name__)
+            self._limited_log.error("Writing failed: %s", type(problem).__name__)
             for job in group:
                 job.fail(problem)
 
@@ -211,6 +223,8 @@ class Writer:
         except Exception as problem:
             self._handle_records_error(group, problem)
             return
+        if any(kind in MIRRORED for job in group for kind, _ in job.rows):
+            self._announce()
         for job, job_outcomes in zip(group, outcomes, strict=True):
             job.settle(job_outcomes)
 
@@ -254,7 +268,7 @@ class Writer:
             for job in group:
                 self._write_predictions([job])
         else:
-            log.error("Predictions could not be stored: %s", describe_error(problem))
+            self._limited_log.error("Predictions could not be stored: %s", describe_error(problem))
             group[0].fail(problem)
 
     def _queue_on_disk(self, group: Sequence[PredictionsJob], timeout: float | None = None) -> None:
@@ -274,7 +288,7 @@ class Writer:
         if isinstance(problem, self._database.errors):
             self._breaker.trip(describe_error(problem))
             return StoreUnavailable(describe_error(problem))
-        log.error("Writing failed: %s", type(problem).__name__)
+        self._limited_log.error("Writing failed: %s", type(problem).__name__)
         return problem
 
     def _with_retry(self, durable: bool, work: Callable[[Cursor], T]) -> T:

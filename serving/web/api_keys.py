@@ -8,7 +8,7 @@ import json
 import logging
 import secrets
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
@@ -24,6 +24,8 @@ Role: TypeAlias = Literal["crm", "reviewer", "admin"]
 ROLES: tuple[str, ...] = get_args(Role)
 GRACE_MS = 24 * 3_600_000
 """How long the former secret of a rotated key stays valid, so that its CRM can switch over."""
+MAX_SECRETS = 10
+"""The secrets that the file keeps of one key: the one in use, and former ones."""
 POLL_SECONDS = 1.0
 MAX_TOKEN_LENGTH = 200
 log = logging.getLogger(__name__)
@@ -87,11 +89,13 @@ def rotate(path: Path, key_id: str, grace_ms: int = GRACE_MS) -> tuple[Key, str]
     with _edit_keys(path) as keys:
         newest = _find_by_id(keys, key_id)[-1]
         end = now_ms() + grace_ms
+        # Without grace they are removed: a clock that is set back later must not revive them.
         keys[:] = [
             replace(key, expires_at=min(end, NEVER if key.expires_at is None else key.expires_at))
             if key.id == key_id
             else key
             for key in keys
+            if grace_ms or key.id != key_id
         ]
         key, token = _issue_token(replace(newest, created_at=now_ms()))
         keys.append(key)
@@ -160,11 +164,22 @@ def _edit_keys(path: Path) -> Iterator[list[Key]]:
     with file_lock(_lock_path(path)):
         keys = read_keys(path)
         yield keys
-        moment_ms = now_ms()
-        entries = [asdict(key) for key in keys if key.is_valid(moment_ms)]
+        entries = [asdict(key) for key in _without_old_secrets(keys)]
         text = json.dumps({"keys": entries}, ensure_ascii=False, indent=1)
         with atomic_file(path) as part:
             write_private(part, f"{text}\n".encode())
+
+
+def _without_old_secrets(keys: Sequence[Key]) -> list[Key]:
+    """The keys with the newest secrets of each, ended ones included: only a person removes a key, for the
+    clock by which it ended may be wrong."""
+    newest: list[Key] = []
+    counts: Counter[str] = Counter()
+    for key in reversed(keys):
+        counts[key.id] += 1
+        if counts[key.id] <= MAX_SECRETS:
+            newest.append(key)
+    return newest[::-1]
 
 
 def _lock_path(path: Path) -> Path:

@@ -13,7 +13,7 @@ import secrets
 from collections import Counter
 from collections.abc import Iterable, Mapping, MutableMapping
 from time import perf_counter
-from typing import Any
+from typing import Any, Protocol
 
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -62,6 +62,14 @@ log = logging.getLogger(__name__)
 access_log = logging.getLogger("serving.access")
 
 
+class Mirror(Protocol):
+    """What a process holds in memory of the store."""
+
+    @property
+    def is_outdated(self) -> bool: ...
+    def catch_up(self) -> None: ...
+
+
 class EdgeMiddleware:
     """An ASGI app around the app of the service.
 
@@ -70,9 +78,14 @@ class EdgeMiddleware:
     """
 
     def __init__(
-        self, app: ASGIApp, settings: ServiceSettings, authenticator: Authenticator, metrics: Metrics
+        self,
+        app: ASGIApp,
+        settings: ServiceSettings,
+        authenticator: Authenticator,
+        metrics: Metrics,
+        mirror: Mirror | None = None,
     ) -> None:
-        self.app, self.metrics, self.body_limit = app, metrics, settings.body_limit
+        self.app, self.metrics, self.body_limit, self.mirror = app, metrics, settings.body_limit, mirror
         self.request_seconds, self.authenticator = REQUEST_SECONDS, authenticator
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -112,6 +125,9 @@ class _Exchange:
         try:
             if self._admit():
                 async with asyncio.timeout(self.middleware.request_seconds) as self.time_limit:
+                    mirror = self.middleware.mirror
+                    if mirror is not None and mirror.is_outdated:
+                        await asyncio.to_thread(mirror.catch_up)
                     await self.middleware.app(self.scope, self.receive, self.send)
             else:
                 await self._send_response(204, [("allow", ALLOW[self.scope["path"]])], b"")

@@ -118,6 +118,7 @@ def test_help_names_every_command(hotlead: Hotlead) -> None:
         "keys",
         "outcomes",
         "forget",
+        "prune",
     ):
         assert f" {name} " in stdout
 

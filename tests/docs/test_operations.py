@@ -23,7 +23,9 @@ from serving.web.permissions import PERMISSIONS
 
 PATH = Path(__file__).parents[2] / "docs" / "operations.md"
 PAGE = PATH.read_text(encoding="utf-8")
-_COMMAND = re.compile(r"hotlead ((?:keys )?(?:add|list|rotate|revoke|outcomes|monitor|forget))(.*)")
+_COMMAND = re.compile(
+    r"hotlead ((?:keys )?(?:add|list|rotate|revoke|outcomes|monitor|forget|prune|serve))(.*)"
+)
 SETTINGS = {str(field.validation_alias) for field in ServiceSettings.model_fields.values()}
 SOURCES = "\n".join(
     path.read_text(encoding="utf-8")

@@ -116,7 +116,8 @@ class Dataset:
         """The scorecard, calibrated on these examples; None for a scorecard without rows."""
         if not self.card.rows:
             return None
-        return fit_points(rate(self.card, self.columns), self.table.names, self.won)
+        leads = len(np.unique(self.examples.lead))
+        return fit_points(rate(self.card, self.columns), self.table.names, self.won, leads)
 
     def take_sample(self, rows: NDArray[np.intp], max_rows: int, seed: int) -> Dataset:
         """A random sample of at most `max_rows` of the examples at the given positions, in their order."""

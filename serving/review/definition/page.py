@@ -28,7 +28,7 @@ from serving.review.definition.toml_edit import card_to_toml
 from serving.review.definition.versions import AlreadySigned, Outdated, Signature, Version
 from serving.review.web.forms import Fields
 from serving.review.web.page_request import PageRequest, PageRoute
-from serving.store.audit_log import Change, record_change
+from serving.store.state.audit_log import Change, record_change
 from serving.web.authentication import LOOPBACK
 from serving.web.problems import not_found
 

@@ -10,8 +10,8 @@ from sqlalchemy import insert, select, update
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import IntegrityError
 
-from serving.store.audit_log import Actor, Change, record_change
 from serving.store.queries import Statement
+from serving.store.state.audit_log import Actor, Change, record_change
 from serving.store.tables import card_versions, sign_offs
 
 OUTSIDE = "scorecard.toml"

@@ -24,7 +24,7 @@ from scoring.review_requests import ReviewAction, ReviewRequest, read_models
 from scoring.statistics.metrics import Estimate
 from serving.review.web.forms import Fields
 from serving.review.web.page_request import PageRequest, PageRoute
-from serving.store.audit_log import Change, record_change
+from serving.store.state.audit_log import Change, record_change
 from serving.web.problems import not_found, store_unavailable
 
 SLOW_MS = 10_000

@@ -35,8 +35,8 @@ from serving.review.web.rendering import render
 from serving.review.web.session import Session
 from serving.review.web.translations import translate_page
 from serving.settings import ServiceSettings
-from serving.store.audit_log import Actor
 from serving.store.records import RecordKind
+from serving.store.state.audit_log import Actor
 from serving.store.store import Store, StoreUnavailable
 from serving.web import permissions as access
 from serving.web.api_keys import Key

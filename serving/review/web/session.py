@@ -17,6 +17,7 @@ from itsdangerous import BadSignature, URLSafeTimedSerializer
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
+from features.clock import CLOCKS_DIFFER_MS
 from features.files import atomic_file, write_error, write_private
 from serving.web import authentication as caller
 from serving.web.api_keys import Key, KeyCache
@@ -24,6 +25,8 @@ from serving.web.authentication import LOOPBACK
 
 COOKIE, HOURS, DAYS = "hotlead_session", 12, 7
 """A session ends after so many hours without a page, and in any case after so many days."""
+KEPT_MARKS = 1_000
+"""So many of the newest marks of ended sessions stay, whatever the clock says: it may be ahead."""
 _DIGEST_LENGTH = 16
 """So much of a key's digest stands in the cookie: it ends with the key's secret, and tells nothing."""
 
@@ -108,10 +111,13 @@ class Sessions:
 
     def _delete_old_marks(self) -> None:
         """Drop the marks of sessions whose cookies have ended by themselves."""
+        times: list[tuple[float, Path]] = []
         for mark in self._ended_folder.glob("*"):
             with suppress(FileNotFoundError):  # another worker was first
-                if mark.stat().st_mtime < time.time() - DAYS * 86_400:
-                    mark.unlink()
+                times.append((mark.stat().st_mtime, mark))
+        for time_s, mark in sorted(times)[:-KEPT_MARKS]:
+            if time_s < time.time() - DAYS * 86_400:
+                mark.unlink(missing_ok=True)
 
     @property
     def _ended_folder(self) -> Path:
@@ -124,11 +130,15 @@ class Sessions:
     def _read_cookie(self, cookie: str) -> _CookieData | None:
         """What a cookie that we signed tells."""
         try:
-            cookie_data: _CookieData = self._signer.loads(cookie, max_age=HOURS * 3600)
+            cookie_data: _CookieData
+            cookie_data, signed_at = self._signer.loads(cookie, return_timestamp=True)
         except BadSignature:
             return None
-        fresh = time.time() < cookie_data.get("since", 0) + DAYS * 86_400
-        return cookie_data if fresh and not self._mark(cookie_data["csrf"]).exists() else None
+        now = time.time()
+        # A clock that is set back a little ends no session.
+        is_current = -CLOCKS_DIFFER_MS / 1000 <= now - signed_at.timestamp() <= HOURS * 3600
+        is_fresh = is_current and now < cookie_data.get("since", 0) + DAYS * 86_400
+        return cookie_data if is_fresh and not self._mark(cookie_data["csrf"]).exists() else None
 
     def _needs_no_key(self, request: Request) -> bool:
         headers = dict(request.headers.raw)

@@ -128,11 +128,19 @@ class Database(ABC):
     def migration(self) -> AbstractContextManager[Connection]:
         """A transaction during which no other process migrates. Raises StoreUnavailable."""
 
+    def exists(self) -> bool:
+        """Whether there is something to connect to, as far as that can be seen without connecting."""
+        return True
+
     def create(self) -> None:  # noqa: B027
         """Create the database on its first use. Raises StoreUnavailable."""
 
     def checkpoint(self) -> None:  # noqa: B027
         """Copy the write-ahead log into the database, so that no commit has to."""
+
+    def log_bytes(self) -> int:
+        """The size of the write-ahead log, where it is a file of ours; else 0."""
+        return 0
 
     def clear_free_pages(self, lead_id: str) -> None:  # noqa: B027
         """Clear what deleted rows left in the files. Raises StoreUnavailable."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import math
 import os
 import re
 import sqlite3
@@ -9,7 +11,9 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from functools import cache
+from itertools import islice
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import orjson
@@ -21,6 +25,7 @@ from sqlalchemy.pool import QueuePool
 from features.clock import CLOCKS_DIFFER_MS
 from features.errors import OutsideError
 from features.files import file_lock
+from serving.observability.limited_log import LimitedLog
 from serving.store.backends.base import BUSY_SECONDS, Cursor, Database, DriverConnection, SqlRow
 from serving.store.backends.inserts import PREDICTION_COLUMNS, quoted_columns, upsert_current_scores
 from serving.store.errors import StoreUnavailable, describe_error
@@ -48,10 +53,66 @@ _PRAGMAS = (
 _CACHE_KB = 8_000
 
 
+READ_SECONDS = 30.0
+"""A statement that reads for longer is ended: while it reads, the write-ahead log can only grow."""
+LARGE_LOG_BYTES = 256 * 2**20
+"""From this size of the write-ahead log a warning is logged: something reads without end."""
+_SMALL_REST_PAGES = 1_024
+_STEPS_BETWEEN_LOOKS = 1_000_000
+
+
 class _SqliteConnection(sqlite3.Connection):
     """A connection that remembers which file it has opened."""
 
     inode: tuple[int, int]
+
+
+class _ReadingConnection(_SqliteConnection):
+    """A connection that holds a snapshot of the database no longer than one statement takes.
+
+    A statement has run to its end when it returns, all its rows in memory, however slowly they are used then;
+    as psycopg does. One that takes longer than `limit_seconds` fails.
+    """
+
+    limit_seconds = READ_SECONDS
+    is_limited = True
+    _deadline = math.inf
+
+    def cursor(self, *args: Any, **options: Any) -> sqlite3.Cursor:  # type: ignore[override]
+        return super().cursor(_BufferedCursor)
+
+    @contextmanager
+    def limited(self) -> Iterator[None]:
+        """Within the block, SQLite gives up after `limit_seconds`."""
+        self._deadline = time.monotonic() + self.limit_seconds if self.is_limited else math.inf
+        self.set_progress_handler(lambda: time.monotonic() > self._deadline, _STEPS_BETWEEN_LOOKS)
+        try:
+            yield
+        finally:
+            self.set_progress_handler(None, _STEPS_BETWEEN_LOOKS)
+
+
+class _BufferedCursor(sqlite3.Cursor):
+    """A cursor that reads all rows at once."""
+
+    _rows: Iterator[Any] = iter(())
+
+    def execute(self, sql: str, parameters: Any = (), /) -> _BufferedCursor:
+        connection = self.connection
+        assert isinstance(connection, _ReadingConnection)
+        with connection.limited():
+            super().execute(sql, parameters)
+            self._rows = iter(super().fetchall())
+        return self
+
+    def fetchone(self) -> Any:
+        return next(self._rows, None)
+
+    def fetchmany(self, size: int | None = 1) -> list[Any]:
+        return list(islice(self._rows, size))
+
+    def fetchall(self) -> list[Any]:
+        return list(self._rows)
 
 
 class SqliteDatabase(Database):
@@ -64,9 +125,10 @@ class SqliteDatabase(Database):
 
     def __init__(self, path: Path) -> None:
         self._path, self._is_created = path.absolute(), False
+        self._last_log_bytes, self._limited_log = 0, LimitedLog(logging.getLogger(__name__))
         engine = create_engine(
             "sqlite+pysqlite://",
-            creator=lambda: self._connect("NORMAL", _CACHE_KB),
+            creator=lambda: self._connect("NORMAL", _CACHE_KB, _ReadingConnection),
             # The default pool of a URL without a file closes connections which other threads use.
             poolclass=QueuePool,
             pool_size=8,
@@ -102,6 +164,9 @@ class SqliteDatabase(Database):
         # The write lock is held since BEGIN, so these rows follow each other.
         cursor.execute(_UPSERT_CURRENT, ((cursor.lastrowid or 0) - inserted, now + CLOCKS_DIFFER_MS))
 
+    def exists(self) -> bool:
+        return self._path.exists()
+
     def create(self) -> None:
         try:
             if not self._is_created:
@@ -122,7 +187,11 @@ class SqliteDatabase(Database):
     @contextmanager
     def migration(self) -> Iterator[Connection]:
         try:
-            with file_lock(self._sibling_path(".lock"), PATIENCE_SECONDS), self.engine.begin() as connection:
+            with (
+                file_lock(self._sibling_path(".lock"), PATIENCE_SECONDS),
+                self.engine.begin() as connection,
+                _unlimited(connection),
+            ):
                 # Python's sqlite3 begins no transaction for CREATE by itself.
                 connection.exec_driver_sql(self.begin)
                 yield connection
@@ -134,13 +203,25 @@ class SqliteDatabase(Database):
             raise StoreUnavailable(describe_error(problem)) from None
 
     def checkpoint(self) -> None:
-        size = size_of(self._sibling_path("-wal"))
+        size = self.log_bytes()
+        is_idle, self._last_log_bytes = size == self._last_log_bytes, size
         if size > LOG_BYTES and self._path.exists():
             with closing(self._connect("NORMAL", _CACHE_KB)) as connection:
                 connection.execute("PRAGMA busy_timeout = 100")
-                connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
-                if size > MAX_LOG_BYTES:
-                    connection.execute("PRAGMA wal_checkpoint(RESTART)")
+                _, pages, copied = connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+                # Where a reader keeps much from being copied, writers would wait for nothing.
+                is_almost_copied = pages - copied <= _SMALL_REST_PAGES
+                if is_almost_copied and (is_idle or size > MAX_LOG_BYTES):
+                    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        if size > LARGE_LOG_BYTES:
+            self._limited_log.warning(
+                "The write-ahead log of the store has %d MiB: another program reads the store without end, "
+                "such as a shell or a backup. It shrinks when that ends",
+                size // 2**20,
+            )
+
+    def log_bytes(self) -> int:
+        return size_of(self._sibling_path("-wal"))
 
     def clear_free_pages(self, lead_id: str) -> None:
         """Empty the write-ahead log, and rewrite the file if it still contains the id.
@@ -161,7 +242,9 @@ class SqliteDatabase(Database):
     def _sibling_path(self, ending: str) -> Path:
         return self._path.with_name(self._path.name + ending)
 
-    def _connect(self, synchronous: str, cache_kb: int) -> _SqliteConnection:
+    def _connect(
+        self, synchronous: str, cache_kb: int, factory: type[_SqliteConnection] = _SqliteConnection
+    ) -> _SqliteConnection:
         # mode=rw: a file that vanished must not be created again, empty.
         connection: _SqliteConnection = sqlite3.connect(
             f"file:{quote(str(self._path))}?mode=rw",
@@ -170,7 +253,7 @@ class SqliteDatabase(Database):
             isolation_level=None,
             check_same_thread=False,
             cached_statements=256,
-            factory=_SqliteConnection,
+            factory=factory,
         )
         try:
             connection.inode = inode_of(self._path)
@@ -191,6 +274,18 @@ class SqliteDatabase(Database):
 
 _ABOUT_CONTENT = (sqlite3.DataError, sqlite3.IntegrityError, sqlite3.ProgrammingError, sqlite3.InterfaceError)
 _UPSERT_CURRENT = upsert_current_scores("predictions WHERE seq > ? AND NOT replay ORDER BY seq", "?")
+
+
+@contextmanager
+def _unlimited(connection: Connection) -> Iterator[None]:
+    """Within the block, statements may take as long as they need."""
+    driver_connection = connection.connection.driver_connection
+    assert isinstance(driver_connection, _ReadingConnection)
+    driver_connection.is_limited = False
+    try:
+        yield
+    finally:
+        driver_connection.is_limited = True
 
 
 @contextmanager

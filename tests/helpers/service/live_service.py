@@ -42,7 +42,11 @@ def served(crm_toml: Path, wrap: Wrap = lambda app: app, **environ: str) -> Iter
     settings = settings_of(crm_toml, **environ)
     components = Components(settings)
     edge = EdgeMiddleware(
-        create_app(Api(components), Site(components)), settings, components.authenticator, components.metrics
+        create_app(Api(components), Site(components)),
+        settings,
+        components.authenticator,
+        components.metrics,
+        components.overrides,
     )
     try:
         with running(wrap(edge)) as url:

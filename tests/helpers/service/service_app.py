@@ -45,7 +45,11 @@ class App:
         self.site = Site(self.components)
         self.web_app = create_app(Api(self.components), self.site)
         self.asgi: ASGIApp = EdgeMiddleware(
-            self.web_app, self.settings, self.components.authenticator, self.components.metrics
+            self.web_app,
+            self.settings,
+            self.components.authenticator,
+            self.components.metrics,
+            self.components.overrides,
         )
         self._runner = asyncio.Runner()
 

@@ -95,7 +95,7 @@ def lead(trained_crm: TrainedCrm) -> str:
 def copy(trained_crm: TrainedCrm, tmp_path: Path) -> TrainedCrm:
     """A copy to be damaged, without MLflow's store."""
     folder = tmp_path / "copy"
-    ignored = shutil.ignore_patterns("mlflow.db*", "mlartifacts", "store.db*")
+    ignored = shutil.ignore_patterns("mlflow.db*", "mlartifacts", "store.*", "session.key")
     shutil.copytree(trained_crm.crm_toml.parent, folder, ignore=ignored)
     return TrainedCrm(folder / "crm.toml", trained_crm.lead_ids)
 

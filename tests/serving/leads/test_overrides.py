@@ -19,6 +19,7 @@ class FakeOverrideStore:
     def __init__(self) -> None:
         self.stamp, self.read_count = 0, 0
         self.rows: list[Override] = []
+        self.change_mark = b""
 
     def read(self, work: object) -> Any:
         if work is reads.overrides:

@@ -152,6 +152,8 @@ def test_nobody_waits_while_the_store_is_read(store: Store) -> None:  # noqa: F8
     reading, go_on = threading.Event(), threading.Event()
 
     class Slow:
+        change_mark = b""
+
         def read(self, work: Callable[[Connection], Any]) -> Any:
             if work is read_steps:
                 reading.set()

@@ -175,6 +175,28 @@ def test_a_session_ends_after_some_days_however_often_it_is_used(site, monkeypat
     assert answer.status_code == 303
 
 
+@pytest.mark.parametrize(("step", "status"), [(-200, 200), (-3600, 303), (3600, 200), (3 * 365 * 86400, 303)])
+def test_a_clock_that_steps_a_little_ends_no_session(site, monkeypatch, step, status):
+    _, reviewer = site
+    now = time.time()
+    monkeypatch.setattr("serving.review.web.session.time.time", lambda: now + step)
+    assert reviewer.page("/review").status_code == status
+    monkeypatch.undo()
+
+
+def test_a_session_that_ended_stays_ended_when_a_clock_jumps_for_a_while(site, monkeypatch):
+    app, reviewer = site
+    copy, other_session = Reviewer(app, None), Reviewer(app, None)
+    copy.cookies = dict(reviewer.cookies)
+    reviewer.submit("/review/sign-out", {})
+    now = time.time()
+    monkeypatch.setattr("serving.review.web.session.time.time", lambda: now + 3 * 365 * 86400)
+    other_session.sign_in(app.tokens["reviewer"])
+    other_session.submit("/review/sign-out", {})
+    monkeypatch.undo()
+    assert copy.page("/review").status_code == 303
+
+
 def test_an_unknown_page_is_told_in_html(site):
     _, reviewer = site
     answer = reviewer.page("/review/nothing/<script>")

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from features.clock import iso, now_ms
-from serving.store.audit_log import iter_entries
+from serving.store.state.audit_log import iter_entries
 from tests.helpers.service.review_site import Reviewer, add_hot_lead, review_app
 from tests.helpers.service.service_app import App
 from tests.serving.review.definition.test_page import edit, saved

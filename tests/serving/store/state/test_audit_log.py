@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.engine import Connection
 
-from serving.store.audit_log import (
+from serving.store.state.audit_log import (
     Actor,
     AuditAction,
     AuditEntry,
