@@ -74,9 +74,9 @@ def _replace_folder(path: Path, part: Path) -> None:
     shutil.rmtree(old, ignore_errors=True)
 
 
-def write_private(path: Path, content: bytes) -> None:
-    """Create a file with mode 0600 and flush it to the disk. Raises OSError, also when it exists."""
-    descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+def write_private(path: Path, content: bytes, mode: int = 0o600) -> None:
+    """Create a file, by default for its owner alone, and flush it. Raises OSError, also when it exists."""
+    descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, mode)
     with open(descriptor, "wb") as file:
         file.write(content)
         file.flush()
