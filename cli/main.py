@@ -14,6 +14,7 @@ from typer.exceptions import TyperException
 from typer.main import get_command
 
 from cli import data, keys, models, rules, service
+from cli.audit_log import audit_log
 from cli.help import translate_help
 from cli.options import EXIT_STOPPED, find_language
 from cli.start import start
@@ -61,6 +62,7 @@ app.command()(service.follow)
 app.command()(service.outcomes)
 app.command()(service.monitor)
 app.command()(service.forget)
+app.command()(audit_log)
 app.command()(service.prune)
 app.add_typer(rules.app, name="rules")
 app.add_typer(keys.app, name="keys")
@@ -69,6 +71,7 @@ app.add_typer(keys.app, name="keys")
 def main() -> None:
     """Run the command. Errors that the user can correct are one sentence, without a traceback."""
     from features.errors import HotleadError
+    from serving.runtime.file_access import restrict_new_files
 
     # Waiting OpenMP threads should sleep: if they spin, two trainings on one machine take ten times as
     # long, because each occupies the cores that the other needs.
@@ -77,6 +80,7 @@ def main() -> None:
     sys.unraisablehook = _interrupt_again
     lang = find_language(sys.argv[1:], os.environ)
     try:
+        restrict_new_files(os.environ)
         command = get_command(app)
         if lang == "ja" and ("--help" in sys.argv or len(sys.argv) < 3):
             translate_help(command)

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
+from cli.audit_log import note_change
 from cli.options import (
     DEFAULT_CRM_TOML,
     EXIT_REFUSED,
@@ -175,12 +176,14 @@ def promote(
     from scoring.scorecard.load import find_card
     from training.registry.promotion import promote as promote_model
 
-    settings = load_settings(crm_toml)
+    settings, service = load_settings(crm_toml), service_settings(crm_toml, out)
     card = find_card(settings.folder, settings.table)
     promotion = promote_model(output_folder(out, crm_toml), card, override, user)
     console.print_gate(promotion, override, lang, as_json)
     if not promotion.promoted:
         raise typer.Exit(EXIT_REFUSED)
+    version = promotion.challenger.version
+    note_change(service, "model_promoted", version, {"override": override}, user, lang)
     if not as_json:
         back = [f"hotlead rollback {crm_toml}"] if promotion.champion else []
         console.print_next_steps(lang, f"hotlead score {crm_toml} --to scores.csv", *back)
@@ -198,7 +201,10 @@ def rollback(
     from cli import console
     from training.registry.promotion import rollback as roll_back
 
+    settings = service_settings(crm_toml, out)
     result = roll_back(output_folder(out, crm_toml), why, user)
+    detail = {"restored": result.champion, "why": why}
+    note_change(settings, "model_rolled_back", result.previous, detail, user, lang)
     message = Message(
         "hotlead version {champion} is the champion again, in the place of version {previous}.",
         champion=result.champion,

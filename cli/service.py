@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import sys
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -95,10 +96,12 @@ def import_export(
 
 def follow(crm_toml: ServedToml = DEFAULT_CRM_TOML, out: Out = None, lang: LangOption = "en") -> None:
     """Deploy the champion to the service whenever it changes (part of `hotlead serve`)."""
+    from serving.jobs.audit_log import record_review_result
     from training.registry.follower import follow_until_stopped
 
     settings = service_settings(crm_toml, out)
-    follow_until_stopped(settings.out, settings.bundles, settings.crm)
+    note_result = partial(record_review_result, settings)
+    follow_until_stopped(settings.out, settings.bundles, settings.crm, note_result)
 
 
 def outcomes(

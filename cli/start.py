@@ -10,8 +10,18 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cli.audit_log import note_change
 from cli.data import Lost, Outcome, Tables, Won, Yes, propose_settings
-from cli.options import DEFAULT_CRM_TOML, EXIT_REFUSED, Json, LangOption, Out, Seed, output_folder
+from cli.options import (
+    DEFAULT_CRM_TOML,
+    EXIT_REFUSED,
+    Json,
+    LangOption,
+    Out,
+    Seed,
+    output_folder,
+    service_settings,
+)
 from features.errors import DataError, SettingsError
 from features.language import Language
 from scoring.texts import translate
@@ -67,6 +77,7 @@ def start(
     request = StartRequest(settings_file=to, out=results, request=listed, seed=seed, renews_card=force)
     with console.step_printer(lang, as_json) as report_step, console.progress_bar(as_json, lang) as progress:
         first_list = make_first_list(request, report_step, progress)
+    _note_promotion(first_list, to, lang)
     _report(first_list, lang, as_json)
     if first_list.is_refused:
         raise typer.Exit(EXIT_REFUSED)
@@ -91,6 +102,14 @@ def _check_files(files: list[str], to: Path, lang: Language) -> None:
         raise SettingsError(
             "{text}", text=translate("start_other_files", lang, crm=to, files=", ".join(others))
         )
+
+
+def _note_promotion(first_list: FirstList, crm_toml: Path, lang: Language) -> None:
+    """Note in the audit log that the model was promoted, if it was and a service has a store."""
+    promotion = first_list.promotion
+    if promotion is not None and promotion.promoted:
+        settings = service_settings(crm_toml, first_list.request.out)
+        note_change(settings, "model_promoted", promotion.challenger.version, {}, None, lang)
 
 
 def _report(first_list: FirstList, lang: Language, as_json: bool) -> None:

@@ -74,9 +74,9 @@ def _replace_folder(path: Path, part: Path) -> None:
     shutil.rmtree(old, ignore_errors=True)
 
 
-def write_private(path: Path, content: bytes) -> None:
-    """Create a file with mode 0600 and flush it to the disk. Raises OSError, also when it exists."""
-    descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+def write_private(path: Path, content: bytes, mode: int = 0o600) -> None:
+    """Create a file, by default for its owner alone, and flush it. Raises OSError, also when it exists."""
+    descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, mode)
     with open(descriptor, "wb") as file:
         file.write(content)
         file.flush()
@@ -85,14 +85,14 @@ def write_private(path: Path, content: bytes) -> None:
 
 @contextmanager
 def file_lock(path: Path, timeout: float | None = None) -> Iterator[None]:
-    """Hold the lock (flock) on a file, which is created with mode 0600 if it does not exist.
+    """Hold the lock (flock) on a file, which is created without access for others if it does not exist.
 
     `timeout` is in seconds; None waits until the lock is free. Raises TimeoutError, or OutsideError when
     the file cannot be opened.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+        descriptor = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o660)
     except OSError as problem:
         raise write_error(path, problem) from problem
     try:

@@ -24,7 +24,8 @@ from serving.store.state.known_store import store_marker
 from serving.store.state.retention import MAX_OVERDUE_DAYS
 from serving.store.store import Store, StoreUnavailable
 from serving.web.api_keys import KeyCache
-from serving.web.authentication import RateLimiter
+from serving.web.authentication import Authenticator, RateLimiter
+from serving.web.failed_sign_ins import FailedSignIns
 from serving.web.permissions import ROUTES
 
 REFRESH_SECONDS, FIRST_PRUNE_SECONDS, PRUNE_SECONDS = 0.5, 60.0, 3600.0
@@ -53,6 +54,10 @@ class Components:
         self.intake = RecordIntake(self.schema, self.store, self.overrides, self.metrics)
         self.key_cache = KeyCache(settings.keys_file)
         self.rate_limiter = RateLimiter(settings.rate_limit)
+        failed_sign_ins = FailedSignIns(self.metrics)
+        self.authenticator = Authenticator(
+            self.key_cache, self.rate_limiter, failed_sign_ins, settings.open_on_loopback
+        )
         self.refresh()
         quiet_lightgbm()
 

@@ -31,6 +31,7 @@ from serving.app import create_app
 from serving.components import Components
 from serving.observability.json_logging import request_id
 from serving.review.site import Site
+from serving.runtime.file_access import restrict_new_files
 from serving.runtime.import_guard import BLOCK_IMPORTS_VARIABLE, block_heavy_imports
 from serving.runtime.orphans import stop_without_parent
 from serving.settings import ServiceSettings
@@ -55,6 +56,7 @@ API_PREFIX = "/v1/"
 @cache
 def components() -> Components:
     """The components of this process, built at first use."""
+    restrict_new_files(os.environ)
     block_heavy_imports(os.environ)
     sys.setswitchinterval(SWITCH_SECONDS)
     gc.set_threshold(*GC_THRESHOLDS)
@@ -94,7 +96,7 @@ class BentoMiddleware:
 
         parts = components()
         self._edge = EdgeMiddleware(
-            route, parts.settings, parts.key_cache, parts.rate_limiter, parts.metrics, parts.overrides
+            route, parts.settings, parts.authenticator, parts.metrics, parts.overrides
         )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

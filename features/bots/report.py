@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import numpy as np
 from features.bots.bursts import WINDOW_MS
 from features.clock import from_ms
 from features.crm.findings import Finding
+from features.crm.values.csv_output import csv_text
 from features.crm_data import Activities, Crm
 from features.files import atomic_file
 
@@ -64,9 +64,7 @@ def write_bots(crm: Crm, path: Path) -> None:
         path.unlink(missing_ok=True)
         return
     with atomic_file(path) as part, part.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(("lead_id", "at", "type", "value", "rule"))
-        writer.writerows(_rows(crm))
+        file.write(csv_text(("lead_id", "at", "type", "value", "rule"), _rows(crm)))
 
 
 def _rows(crm: Crm) -> Iterator[tuple[object, ...]]:

@@ -127,7 +127,7 @@ class Api:
         is_list = raw.lstrip()[:1] == b"["
         parse = partial(parse_records, kind, raw, self._components.schema, self._components.clock())
         bodies = await self._body_pool.parse(parse, len(raw))
-        accepted = await self._components.intake.accept(kind, bodies)
+        accepted = await self._components.intake.accept(kind, bodies, request.state.key)
         _check_conflicts(accepted, is_list)
         results = [format_accepted(*pair, self._components.schema) for pair in accepted]
         is_created = any(outcome == "stored" for _, outcome in accepted)

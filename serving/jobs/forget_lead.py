@@ -14,6 +14,7 @@ from sqlalchemy.engine import make_url
 from features.errors import DataError, OutsideError, SettingsError
 from features.messages import Message
 from scoring.evaluation.erase_lead import ErasureReport, erase_lead
+from serving.jobs.audit_log import command_actor
 from serving.settings import ServiceSettings, shown_url
 from serving.store.disk_queue import DiskQueue
 from serving.store.errors import StoreUnavailable
@@ -152,7 +153,7 @@ def _retry_while_unavailable(store: Store, lead_id: str, patience: float) -> Map
     until = time.monotonic() + patience
     while True:
         try:
-            return store.forget(lead_id)
+            return store.forget(lead_id, command_actor())
         except StoreUnavailable as problem:
             if time.monotonic() + problem.retry_after > until:
                 raise

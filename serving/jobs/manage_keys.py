@@ -15,7 +15,9 @@ from features.clock import days_to_ms, iso, now_ms
 from features.errors import DataError, SettingsError
 from features.kinds import Language
 from features.messages import Message, to_text
+from serving.jobs.audit_log import record_command
 from serving.settings import ServiceSettings
+from serving.store.state.audit_log import AuditAction
 from serving.web import api_keys
 from serving.web.api_keys import Key
 
@@ -30,6 +32,7 @@ def add(
     path = _keys_file(settings)
     end = None if days is None else now_ms() + days_to_ms(days)
     key, token = api_keys.add(path, role, name, end)
+    _note_change(settings, "key_added", key, lang)
     message = Message(
         "Made key {key}, {expiry}, in {path}.",
         key=_describe_key(key),
@@ -47,6 +50,7 @@ def rotate(
     _check_in_force(path, key_id)
     grace = round(hours * HOUR_MS)
     key, token = api_keys.rotate(path, key_id, grace)
+    _note_change(settings, "key_rotated", key, lang, grace_hours=hours)
     message = Message(
         "Key {key} has a new token; the former one holds until {moment} at the latest."
         if grace
@@ -60,6 +64,7 @@ def rotate(
 def revoke(settings: ServiceSettings, key_id: str, as_json: bool, lang: Language = "en") -> None:
     """Remove a key. Raises as `api_keys.revoke`."""
     key = api_keys.revoke(_keys_file(settings), key_id)
+    _note_change(settings, "key_revoked", key, lang)
     if as_json:
         _print_json(revoked=key.id, role=key.role, name=key.name)
         return
@@ -106,6 +111,16 @@ def _check_in_force(path: Path, key_id: str) -> None:
             key=_describe_key(newest),
             expiry=_describe_expiry(newest),
         )
+
+
+def _note_change(
+    settings: ServiceSettings, action: AuditAction, key: Key, lang: Language, **more: object
+) -> None:
+    """Note in the audit log whose key was changed; where that fails, say so on stderr."""
+    detail = {"name": key.name, "role": key.role, "expires_at": key.expires_at, **more}
+    warning = record_command(settings, action, key.id, detail)
+    if warning is not None:
+        print(warning.text(lang), file=sys.stderr)
 
 
 def _print_token(key: Key, token: str, message: Message, as_json: bool, lang: Language) -> None:

@@ -335,7 +335,8 @@ class _TimeType:
     def __get_pydantic_json_schema__(
         self, schema: core_schema.CoreSchema, handler: GetJsonSchemaHandler
     ) -> JsonSchemaValue:
-        return {"type": "string", "format": "date-time"}
+        described = {"description": "Not in the future."} if self.is_past else {}
+        return {"type": "string", "format": "date-time", "pattern": f"^{YEARS}-", **described}
 
 
 def _to_past_ms(moment: datetime, info: ValidationInfo) -> int:

@@ -82,8 +82,9 @@ def configure(level: str = "info", stream: TextIO | None = None) -> None:
     logging.root.setLevel(max(wanted, logging.WARNING))
     for name in OURS:
         logging.getLogger(name).setLevel(wanted)
-    # Other access logs contain full paths, and the middleware has its own.
-    for name in ("uvicorn.access", "bentoml.access", "bentoml_monitor_data"):
+    # Other access logs contain full paths, and the middleware has its own. The reader of forms logs bytes of
+    # a form that is none.
+    for name in ("uvicorn.access", "bentoml.access", "bentoml_monitor_data", "python_multipart"):
         logging.getLogger(name).setLevel(logging.CRITICAL + 1)
     _install_hooks()
 

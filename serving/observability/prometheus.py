@@ -49,6 +49,9 @@ class Metrics:
         self._fell_back = counter("fallbacks", "Scores by the rules alone, and why.", "cause")
         self._request_counter = counter("requests", "Requests answered.", "route", "method", "status")
         self._recorded = counter("records", "Records sent to be kept.", "kind", "outcome")
+        self._failed_sign_ins = counter(
+            "failed_sign_ins", "Wrong keys sent to the API or the sign-in page.", "door"
+        )
         self._request_seconds = Histogram(
             "hotlead_request_seconds",
             "How long an answer took.",
@@ -96,6 +99,10 @@ class Metrics:
     def count_records(self, kind: str, outcome: str, count: int = 1) -> None:
         """Count records of a kind that were stored, known already or in conflict."""
         self._recorded.labels(kind, outcome).inc(count)
+
+    def count_failed_sign_in(self, door: str) -> None:
+        """Count a wrong key that was sent to the API ("api") or to the sign-in page ("page")."""
+        self._failed_sign_ins.labels(door).inc()
 
     def observe_request(self, route: str, method: str, status: int, seconds: float) -> None:
         """Record a request. An unknown route or method counts as "other"."""

@@ -60,12 +60,11 @@ class Site:
         self._sessions = Sessions(components.key_cache, settings.session_key, settings.open_on_loopback)
 
     def routes(self) -> list[BaseRoute]:
-        enter = partial(sign_in.enter, self._components.key_cache)
         leave = partial(sign_in.sign_out, self._sessions)
         return [
             Route(access.ROOT, _redirect_home, methods=["GET"]),
             Route(access.SIGN_IN, self._public_page(sign_in.show_form), methods=["GET"]),
-            Route(access.SIGN_IN, self._public_page(enter), methods=["POST"]),
+            Route(access.SIGN_IN, self._public_page(sign_in.enter), methods=["POST"]),
             Route(access.SIGN_OUT, self._public_page(leave), methods=["POST"]),
             Mount(access.STATIC, Static()),
             *(Route(HOME + p.path, self._signed_in_page(p.handler), methods=[p.method]) for p in PAGES),

@@ -6,7 +6,11 @@ import json
 import os
 import shlex
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from glob import escape
+from pathlib import Path
+
+from sqlalchemy.engine import make_url
 
 from features.clock import iso, now_ms
 from features.errors import HotleadError, SettingsError
@@ -15,12 +19,15 @@ from features.messages import Message
 from features.settings import CrmSettings, load_settings
 from scoring.scorecard.load import find_card
 from serving.runtime.address import ListenAddress
+from serving.runtime.file_access import GROUP_ACCESS, find_mask, restrict_files
 from serving.runtime.supervisor import ManagedProcess, StatusCallback, supervise
 from serving.settings import ServiceSettings
 from serving.store.state.known_store import check_store
 from serving.web.api_keys import KeyCache
 
 DRAIN_SECONDS = 5
+_WRITTEN = ("spool", "bentoml", "model", "mlflow.db", "mlartifacts", "session.key", "sessions-ended")
+"""What Hotlead writes into the output folder, beside the files that have settings of their own."""
 
 
 def serve(
@@ -43,6 +50,7 @@ def serve(
     check_access(settings, address)
     address.check()
     check_store(settings, is_new_store)
+    restrict_access(settings, progress)
     environ = {
         "HOTLEAD_CRM": str(settings.crm),
         "HOTLEAD_OUT": str(settings.out),
@@ -100,6 +108,47 @@ def check_access(settings: ServiceSettings, address: ListenAddress) -> None:
         "with `hotlead keys add --role crm --name NAME`, or say --open to try it on this machine.",
         keys_file=settings.keys_file,
     )
+
+
+def restrict_access(settings: ServiceSettings, progress: StatusCallback) -> None:
+    """Take the permissions of other users from the files of the service, and say so if there were any.
+
+    New files have none (see `restrict_new_files`), but those of a former version may have.
+    """
+    change = restrict_files(_list_private_paths(settings), find_mask(os.environ))
+    if change.restricted:
+        progress(
+            Message(
+                "Other users of this machine could use {count:,} files and folders in {folder}. They cannot "
+                "any more; with {variable}=1 the group still can.",
+                count=change.restricted,
+                folder=settings.out,
+                variable=GROUP_ACCESS,
+            )
+        )
+    if change.refused:
+        progress(
+            Message(
+                "Other users of this machine can use {count:,} files and folders in {folder} which belong to "
+                "another user. Let their owner or an administrator correct this (chmod go-rwx).",
+                count=change.refused,
+                folder=settings.out,
+            )
+        )
+
+
+def _list_private_paths(settings: ServiceSettings) -> Iterator[Path]:
+    """The files and folders of the service. An output folder that has crm.toml in it has also files of
+    others, which are left alone."""
+    if settings.crm.is_relative_to(settings.out):
+        yield from (settings.out / name for name in _WRITTEN)
+    else:
+        yield settings.out
+    yield from (settings.bundles, settings.keys_file)
+    url = make_url(settings.store_url)
+    if url.get_backend_name() == "sqlite" and url.database:
+        store = Path(url.database)
+        yield from store.parent.glob(f"{escape(store.name)}*")  # with its log, index and lock
 
 
 def startup_message(crm: CrmSettings, settings: ServiceSettings, address: ListenAddress) -> Message:

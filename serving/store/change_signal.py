@@ -48,7 +48,7 @@ class ChangeSignal:
             if self._descriptor >= 0 and _inode(self._path) == os.fstat(self._descriptor).st_ino:
                 return
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            opened = os.open(self._path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+            opened = os.open(self._path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o660)
         except OSError as problem:
             self._limited_log.warning("Changes cannot be announced to other workers: %s", problem.strerror)
             return

@@ -159,7 +159,7 @@ class DiskQueue:
     def _prepare(self) -> None:
         """Create the file, adopt those of a former version, and keep a connection open."""
         self.close()
-        self._path.touch(mode=0o600)
+        self._path.touch(mode=0o660)
         with ExitStack() as stack:
             connection = stack.enter_context(closing(self._open()))
             for statement in _CREATE:

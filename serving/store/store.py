@@ -38,6 +38,7 @@ from serving.store.records import (
     StoredState,
     WriteOutcome,
 )
+from serving.store.state.audit_log import Actor, Change, append_changes
 from serving.store.state.identity import StoreMarker
 from serving.store.state.retention import RetentionPlan, plan_retention
 from serving.store.tables import activity_blocks, metadata
@@ -95,10 +96,13 @@ class Store:
         """Another one whenever any process of this machine stored a step, an override or an outcome."""
         return self._signal.value
 
-    def add_records(self, records: Sequence[Record]) -> Future[list[WriteOutcome]]:
+    def add_records(
+        self, records: Sequence[Record], actor: Actor | None = None
+    ) -> Future[list[WriteOutcome]]:
         """Store records, all or none; the future returns their outcomes, in order, after the flush.
 
-        The future fails with StoreUnavailable or InvalidRecord.
+        Overrides by an `actor` are noted in the audit log. The future fails with StoreUnavailable or
+        InvalidRecord.
         """
         future: Future[list[WriteOutcome]] = Future()
         try:
@@ -107,7 +111,7 @@ class Store:
         except (StoreUnavailable, InvalidRecord) as problem:
             future.set_exception(problem)
             return future
-        self._writer.submit(RecordsJob(future, entries))
+        self._writer.submit(RecordsJob(future, entries, actor))
         future.add_done_callback(lambda _: self._maintenance.count_activities(records))
         return future
 
@@ -161,9 +165,10 @@ class Store:
         """
         return self.read(lambda connection: reads.call_list(connection, owner, limit, now, after))
 
-    def forget(self, lead_id: str) -> dict[str, int]:
+    def forget(self, lead_id: str, actor: Actor | None = None) -> dict[str, int]:
         """Erase a lead; the number of deleted rows by table, and of the queue on disk as "spool".
 
+        The audit log notes that an `actor` erased a lead, but not which.
         Its traces in free pages of an SQLite file are cleared as well; in PostgreSQL, vacuum does that
         later. Raises StoreUnavailable: repeat the call then.
         """
@@ -171,7 +176,7 @@ class Store:
         def erase() -> dict[str, int]:
             # No process may drain the lead's predictions into the database meanwhile.
             with self._queue.erasing(lead_id) as queued:
-                deleted = self._writer.transact(True, partial(self._erase, lead_id))
+                deleted = self._writer.transact(True, partial(self._erase_rows, lead_id, actor))
             return {**deleted, "spool": sum(queued)}
 
         counts = self._run_in_writer(erase)
@@ -240,12 +245,15 @@ class Store:
         with self._database.transaction() as connection:
             return work(connection)
 
-    def _erase(self, lead_id: str, cursor: Cursor) -> dict[str, int]:
+    def _erase_rows(self, lead_id: str, actor: Actor | None, cursor: Cursor) -> dict[str, int]:
         corrected_keys = find_corrected_keys(self._database, cursor, lead_id)
         deleted = {name: self._database.erase(cursor, name, lead_id) for name in _TABLES}
         if corrected_keys:
             drop_blocks_of_keys(self._database, cursor, corrected_keys)
         del deleted[activity_blocks.name]  # they are the activities once more
+        if actor is not None:
+            change = Change(actor, "lead_erased", detail={"rows": sum(deleted.values())})
+            append_changes(cursor.execute, self._database.mark, [change])
         return deleted
 
     def _run_in_writer(self, work: Callable[[], T]) -> T:

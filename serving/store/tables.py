@@ -26,7 +26,7 @@ from sqlalchemy.types import TypeEngine
 from features.clock import NEVER
 from serving.store.records import COLUMNS, KINDS, ColumnType, Prediction, RecordKind
 
-SCHEMA = "0006"
+SCHEMA = "0007"
 """The revision in migrations/versions/ that makes these tables."""
 
 metadata = MetaData()
@@ -159,6 +159,18 @@ sign_offs = Table(
     UniqueConstraint("number", "party", name="sign_offs_once"),
 )
 """Sign-offs of a definition (by its number): each party signs once."""
+
+audit_log = Table(
+    "audit_log",
+    metadata,
+    Column("number", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
+    Column("made_at", BigInteger, nullable=False),
+    *(
+        Column(name, Text, nullable=False)
+        for name in ("actor", "role", "key_id", "action", "subject", "detail", "hash")
+    ),
+)
+"""Who changed what: see audit_log.py. Triggers of the migration refuse to change its rows."""
 
 store_state = Table(
     "store_state", metadata, Column("name", Text, primary_key=True), Column("value", Text, nullable=False)

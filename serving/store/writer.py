@@ -20,6 +20,7 @@ from serving.store.circuit_breaker import CircuitBreaker
 from serving.store.disk_queue import DiskQueue
 from serving.store.errors import InvalidRecord, StoreUnavailable, WriteConflict, describe_error
 from serving.store.records import Prediction, RecordKind, StoredState, WriteOutcome
+from serving.store.state.audit_log import Actor, record_overrides
 
 ROWS_A_GROUP = 5_000
 ATTEMPTS = 3
@@ -48,9 +49,11 @@ class WriteJob(Generic[T]):
 
 @dataclass(slots=True)
 class RecordsJob(WriteJob[list[WriteOutcome]]):
-    """Records, which are flushed to the disk before the future is done."""
+    """Records, which are flushed to the disk before the future is done. Overrides by an `actor` are noted in
+    the audit log."""
 
     rows: Sequence[Entry]
+    actor: Actor | None = None
 
 
 @dataclass(slots=True)
@@ -214,17 +217,23 @@ class Writer:
         return group, True
 
     def _write_records(self, group: Sequence[RecordsJob]) -> None:
-        lists = [job.rows for job in group]
         try:
             self._breaker.check()
-            outcomes = self._with_retry(True, lambda cursor: insert_new(self._database, cursor, lists))
+            outcomes = self._with_retry(True, lambda cursor: self._insert_records(cursor, group))
         except Exception as problem:
             self._handle_records_error(group, problem)
             return
-        if any(kind in MIRRORED for rows in lists for kind, _ in rows):
+        if any(kind in MIRRORED for job in group for kind, _ in job.rows):
             self._announce()
         for job, job_outcomes in zip(group, outcomes, strict=True):
             job.settle(job_outcomes)
+
+    def _insert_records(self, cursor: Cursor, group: Sequence[RecordsJob]) -> list[list[WriteOutcome]]:
+        outcomes = insert_new(self._database, cursor, [job.rows for job in group])
+        for job, job_outcomes in zip(group, outcomes, strict=True):
+            if job.actor is not None:
+                record_overrides(self._database, cursor, job.actor, job.rows, job_outcomes)
+        return outcomes
 
     def _handle_records_error(self, group: Sequence[RecordsJob], problem: Exception) -> None:
         if self._database.is_invalid(problem) and len(group) > 1:

@@ -223,6 +223,11 @@ class KeyCache:
                 return key
         return None
 
+    def find_id(self, token: str) -> str | None:
+        """The id that a token names, if there is a key of that id: then it is no part of a secret."""
+        key_id = token[:MAX_TOKEN_LENGTH].partition("_")[2].partition("_")[0]
+        return key_id if key_id in self._keys else None
+
     @property
     def is_empty(self) -> bool:
         """Whether there is certainly no key: a file that cannot be read may contain some."""

@@ -12,6 +12,7 @@ from starlette.types import Scope
 
 from serving.web import problems
 from serving.web.api_keys import Key, KeyCache
+from serving.web.failed_sign_ins import Door, FailedSignIns
 from serving.web.permissions import ALLOW, METRICS_PATH, OPEN_PATHS, is_allowed, is_known
 
 LOOPBACK = Key(id="loopback", role="admin", name="local user", created_at=0)
@@ -20,6 +21,7 @@ MAX_KEYS = 10_000
 """The number of keys whose rate is in memory; the least recently used one is dropped first."""
 
 _MAX_LENGTH = 300  # longer than any token
+_MAX_ADDRESS = 45  # an IPv4 address in IPv6
 _PROXY_HEADERS = (
     b"x-forwarded-for",
     b"x-forwarded-host",
@@ -67,11 +69,18 @@ class Authenticator:
     With `open_on_loopback`, programs on this machine need no key until the first key is made.
     """
 
-    def __init__(self, key_cache: KeyCache, rate_limiter: RateLimiter, open_on_loopback: bool) -> None:
+    def __init__(
+        self,
+        key_cache: KeyCache,
+        rate_limiter: RateLimiter,
+        failed_sign_ins: FailedSignIns,
+        open_on_loopback: bool,
+    ) -> None:
         self._key_cache, self._rate_limiter, self._open = key_cache, rate_limiter, open_on_loopback
+        self._failed_sign_ins = failed_sign_ins
 
     def authenticate(self, scope: Scope, headers: Headers) -> Key | None:
-        """The key of the sender; None where none is needed. Raises Problem 401."""
+        """The key of the sender; None where none is needed. Raises Problem as `find_key`."""
         path = scope["path"]
         if path in OPEN_PATHS:
             return None
@@ -79,12 +88,21 @@ class Authenticator:
             return None
         token = read_token(headers)
         if token is not None:
-            key = self._key_cache.find(token)
-        else:
-            free = self._open and self._key_cache.was_never_used
-            key = LOOPBACK if free and is_local_program(scope, headers) else None
+            return self.find_key(token, "api", scope, headers)
+        if self._open and self._key_cache.was_never_used and is_local_program(scope, headers):
+            return LOOPBACK
+        raise problems.unauthorized()
+
+    def find_key(self, token: str, door: Door, scope: Scope, headers: Headers) -> Key:
+        """The key of a token that was sent to the API or to the sign-in page.
+
+        Raises Problem: 401 for a wrong one, 429 when many wrong ones came from this address.
+        """
+        key = self._key_cache.find(token)
         if key is None:
-            raise problems.unauthorized()
+            address = find_client_address(scope, headers)
+            wait = self._failed_sign_ins.record(address, door, self._key_cache.find_id(token))
+            raise problems.too_many_wrong_keys(wait) if wait else problems.unauthorized()
         return key
 
     def authorize(self, key: Key, method: str, path: str) -> None:
@@ -106,7 +124,17 @@ def read_token(headers: Headers) -> str | None:
     if scheme.lower() == b"bearer":
         return token.strip().decode("latin-1")
     api_key = headers.get(b"x-api-key")
-    return None if api_key is None else api_key[:_MAX_LENGTH].decode("latin-1")
+    return None if api_key is None else api_key[:_MAX_LENGTH].strip().decode("latin-1")
+
+
+def find_client_address(scope: Scope, headers: Headers) -> str:
+    """The address of the sender: that of the connection or, from a proxy on this machine, the last one in
+    X-Forwarded-For, which the proxy has added. Empty when there is none."""
+    client = scope.get("client")
+    address = client[0] if client else ""
+    last = headers.get(b"x-forwarded-for", b"").rpartition(b",")[2].strip()
+    forwarded = last[:_MAX_ADDRESS].decode("latin-1")
+    return forwarded if _is_loopback(address) and _is_address(forwarded) else address
 
 
 def is_loopback_client(scope: Scope, headers: Headers) -> bool:
@@ -137,6 +165,14 @@ def _is_loopback(host: str) -> bool:
         return False
     inner = address.ipv4_mapped if isinstance(address, IPv6Address) else None
     return (inner or address).is_loopback
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True
 
 
 @lru_cache(maxsize=1024)

@@ -61,6 +61,14 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         self.table.closed(self._address, self)
         super().connection_lost(exc)
 
+    def eof_received(self) -> bool:  # type: ignore[override]
+        """The client sends nothing more; whether it may still read the answer to what it has sent."""
+        is_answered = self.cycle is None or self.cycle.response_complete
+        if is_answered or not self._in_headers:  # nothing is asked, or only a part of a request was sent
+            return False
+        self.cycle.keep_alive = False
+        return True
+
     def data_received(self, data: bytes) -> None:
         if self.transport.is_closing():
             return

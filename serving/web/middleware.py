@@ -22,9 +22,8 @@ from serving.observability.json_logging import request_id as request_of_logs
 from serving.observability.prometheus import Metrics
 from serving.settings import ServiceSettings
 from serving.web import problems
-from serving.web.api_keys import KeyCache
-from serving.web.authentication import Authenticator, RateLimiter
-from serving.web.permissions import ALLOW, BENTOML_PATHS, OPEN_PATHS, SIGN_IN, find_route, is_page
+from serving.web.authentication import Authenticator
+from serving.web.permissions import ALLOW, BENTOML_PATHS, OPEN_PATHS, SIGN_IN, find_route, is_known, is_page
 from serving.web.problems import Problem
 
 REQUEST_SECONDS = 60.0
@@ -44,6 +43,9 @@ _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 _FORCED_HEADERS = [
     (b"x-content-type-options", b"nosniff"),
     (b"x-frame-options", b"DENY"),
+    (b"cross-origin-opener-policy", b"same-origin"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+    (b"permissions-policy", b"camera=(), geolocation=(), microphone=(), payment=(), usb=()"),
     (b"server", b"hotlead"),  # neither the server's name nor its version
 ]
 # These apply unless the app sets its own.
@@ -79,14 +81,12 @@ class EdgeMiddleware:
         self,
         app: ASGIApp,
         settings: ServiceSettings,
-        key_cache: KeyCache,
-        rate_limiter: RateLimiter,
+        authenticator: Authenticator,
         metrics: Metrics,
         mirror: Mirror | None = None,
     ) -> None:
         self.app, self.metrics, self.body_limit, self.mirror = app, metrics, settings.body_limit, mirror
-        self.request_seconds = REQUEST_SECONDS
-        self.authenticator = Authenticator(key_cache, rate_limiter, settings.open_on_loopback)
+        self.request_seconds, self.authenticator = REQUEST_SECONDS, authenticator
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
@@ -183,6 +183,8 @@ class _Exchange:
         key = state["key"] = self.middleware.authenticator.authenticate(self.scope, self.headers)
         if key is not None:
             self.middleware.authenticator.authorize(key, method, path)
+        elif method != "OPTIONS" and not is_known(method, path):
+            raise problems.method_not_allowed(ALLOW[path])
         if path in BENTOML_PATHS and method == "POST":
             self.body_limit = min(self.body_limit, BENTOML_BYTES)
             if not self._is_json():
@@ -243,10 +245,11 @@ class _Exchange:
         if self.too_large and status != 413:  # the app handled the exception of `receive`
             return problems.content_too_large(self.body_limit)
         response_headers = dict(message.get("headers", ()))
-        if response_headers.get(b"content-type", b"").startswith(problems.MEDIA_TYPE.encode()):
+        media_type = response_headers.get(b"content-type", b"")
+        if media_type.startswith(problems.MEDIA_TYPE.encode()):
             return None
-        if is_page(self.scope["path"]):
-            return None  # the site has its own error pages
+        if is_page(self.scope["path"]) and media_type.startswith(b"text/html"):
+            return None  # an error page of the site
         passed_headers = {
             name: response_headers[raw].decode("latin-1")
             for raw, name in _PASSED_THROUGH.items()

@@ -140,6 +140,12 @@ def too_many_requests(retry_after: float) -> Problem:
     return Problem(429, _DETAILS[429], _retry_header(retry_after))
 
 
+def too_many_wrong_keys(retry_after: float) -> Problem:
+    """429: many wrong keys came from an address; it should try again in `retry_after` seconds."""
+    detail = "Many wrong keys came from this address. Check the key, then wait as long as Retry-After says."
+    return Problem(429, detail, _retry_header(retry_after))
+
+
 def store_unavailable(detail: str, retry_after: float) -> Problem:
     """503: something that this request needs is away; try again in `retry_after` seconds."""
     return Problem(503, detail, _retry_header(retry_after))

@@ -161,7 +161,7 @@ def test_a_lock_is_held_by_one_process_at_a_time(tmp_path: Path) -> None:
                 holder.communicate("\n")
             with file_lock(path, 30):
                 pass
-    assert path.stat().st_mode & 0o777 == 0o600
+    assert not path.stat().st_mode & 0o007, "another user could hold it"
 
 
 def test_a_lock_without_a_timeout_waits(tmp_path: Path) -> None:

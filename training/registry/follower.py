@@ -12,15 +12,16 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from features.clock import iso, now_ms, to_ms
 from features.errors import HotleadError
 from features.messages import Message, ReportStep
 from scoring.model.bundle import Origin, origin_of, write_bundle
+from scoring.review_requests import ReviewResult
 from training.registry.change_detection import read_state
 from training.registry.mlflow_store import (
     CHAMPION,
@@ -38,15 +39,28 @@ RECHECK_SECONDS = 60.0
 """MLflow is asked this often even when nothing seems to have changed."""
 
 
+OnResult: TypeAlias = Callable[[ReviewResult], None]
+
+
+def _ignore(result: ReviewResult) -> None: ...
+
+
 class Follower:
     """Keeps the bundle equal to the champion and processes reviewers' requests, one `poll` at a time.
 
     `out` is the output folder, `crm` the crm.toml whose reviewers' requests are processed (None: none are).
+    `on_result` is called with the result of each request.
     """
 
     def __init__(
-        self, out: Path, bundles: Path, crm: Path | None, recheck_seconds: float = RECHECK_SECONDS
+        self,
+        out: Path,
+        bundles: Path,
+        crm: Path | None,
+        recheck_seconds: float = RECHECK_SECONDS,
+        on_result: OnResult = _ignore,
     ) -> None:
+        self._on_result = on_result
         self._out, self._bundles, self._crm = out, bundles, crm
         self._recheck_seconds, self._recheck_at = recheck_seconds, 0.0
         self._state: Hashable | None = None
@@ -64,7 +78,7 @@ class Follower:
         synced = sync_once(self._out, self._bundles)
         messages = [str(synced or "")]
         if self._crm is not None:
-            messages.append(process_requests(self._out, self._bundles, self._crm))
+            messages.append(process_requests(self._out, self._bundles, self._crm, self._on_result))
         self._state, self._recheck_at = state, time.monotonic() + self._recheck_seconds
         return "; ".join(filter(None, messages))
 
@@ -77,6 +91,7 @@ def follow(
     crm: Path | None = None,
     poll_seconds: float = POLL_SECONDS,
     recheck_seconds: float = RECHECK_SECONDS,
+    on_result: OnResult = _ignore,
 ) -> None:
     """Run a Follower until `stop` is set.
 
@@ -84,7 +99,7 @@ def follow(
     """
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "2")
-    follower, failures, last_message = Follower(out, bundles, crm, recheck_seconds), 0, ""
+    follower, failures, last_message = Follower(out, bundles, crm, recheck_seconds, on_result), 0, ""
     while not stop.is_set():
         try:
             message, failures = follower.poll(), 0
@@ -99,7 +114,7 @@ def follow(
         stop.wait(min(interval * 2**failures, max(interval, MAX_RETRY_SECONDS)))
 
 
-def process_requests(out: Path, bundles: Path, crm: Path) -> str:
+def process_requests(out: Path, bundles: Path, crm: Path, on_result: OnResult = _ignore) -> str:
     """Process the reviewers' requests and update the snapshot of the models that the pages show.
 
     Returns what was done, in a sentence. Raises HotleadError.
@@ -112,16 +127,25 @@ def process_requests(out: Path, bundles: Path, crm: Path) -> str:
 
     settings = load_settings(crm)
     card = find_card(settings.folder, settings.table)
-    count = process_pending(out, bundles, card)
+    count = process_pending(out, bundles, card, on_result)
     write_models_snapshot(out, bundles, card)
     return f"{count} requests of reviewers were answered" if count else ""
 
 
-def follow_until_stopped(out: Path, bundles: Path, crm: Path) -> None:
+def follow_until_stopped(
+    out: Path, bundles: Path, crm: Path, note_result: Callable[[ReviewResult], Message | None]
+) -> None:
+    """Follow until SIGINT or SIGTERM; `note_result` notes a result elsewhere, and says what hindered it."""
+
+    def on_result(result: ReviewResult) -> None:
+        warning = note_result(result)
+        if warning is not None:
+            _log(warning)
+
     stop = threading.Event()
     for which in (signal.SIGINT, signal.SIGTERM):
         signal.signal(which, lambda *_: stop.set())
-    follow(out, bundles, stop, _log, crm=crm)
+    follow(out, bundles, stop, _log, crm=crm, on_result=on_result)
 
 
 def _log(message: Message | str) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -34,16 +34,21 @@ class _RequestRefused(Exception):
         self.message = message
 
 
-def process_pending(out: Path, bundles: Path, card: Scorecard) -> int:
+def process_pending(
+    out: Path, bundles: Path, card: Scorecard, on_result: Callable[[ReviewResult], None]
+) -> int:
     """Process every waiting request with the current scorecard, and return how many were answered.
 
-    Raises OutsideError if MLflow does not answer or a result cannot be written; that request is retried
-    later and does not prevent the others.
+    `on_result` is called with each result before it is written, again after an interruption. Raises
+    OutsideError if MLflow does not answer or a result cannot be written; that request is retried later and
+    does not prevent the others.
     """
     answered, problems = 0, list[HotleadError]()
     for request in read_waiting(bundles):
         try:
-            write_result(bundles, _process(out, card, request))
+            result = _process(out, card, request)
+            on_result(result)
+            write_result(bundles, result)
             answered += 1
         except HotleadError as problem:
             problems.append(problem)

@@ -8,6 +8,7 @@ import tomllib
 from contextlib import suppress
 from dataclasses import replace
 
+from sqlalchemy.engine import Connection
 from starlette.responses import Response
 
 from features.errors import HotleadError
@@ -27,6 +28,7 @@ from serving.review.definition.toml_edit import card_to_toml
 from serving.review.definition.versions import AlreadySigned, Outdated, Signature, Version
 from serving.review.web.forms import Fields
 from serving.review.web.page_request import PageRequest, PageRoute
+from serving.store.state.audit_log import Change, record_change
 from serving.web.authentication import LOOPBACK
 from serving.web.problems import not_found
 
@@ -96,8 +98,14 @@ async def sign(visit: PageRequest) -> Response:
         return _render_version_page(visit, version, saved_versions, wrong_party, 422)
     note = str(form.get("note", "")).strip()
     signature = Signature(party, visit.key.name, visit.key.id, visit.now, note)
+
+    def write(connection: Connection) -> None:
+        versions.sign(connection, version.number, signature, one_party)
+        change = Change(visit.actor, "definition_signed", str(version.number), {"party": party})
+        record_change(connection, change)
+
     try:
-        await visit.write(lambda connection: versions.sign(connection, version.number, signature, one_party))
+        await visit.write(write)
     except AlreadySigned:
         return _render_version_page(visit, version, saved_versions, wrong_party, 409)
     except Outdated:  # in this very moment
@@ -125,10 +133,14 @@ async def restore(visit: PageRequest) -> Response:
 
 async def _save(visit: PageRequest, base: int, text: str, version: str, note: str) -> Response:
     """Save a new version made from `base`, and put it in force where nobody has to sign. Raises Outdated."""
-    author, now = visit.key.name, visit.now
-    number = await visit.write(
-        lambda connection: versions.save(connection, base, text, version, author, note, now)
-    )
+
+    def write(connection: Connection) -> int:
+        number = versions.save(connection, base, text, version, visit.key.name, note, visit.now)
+        detail = {"version": version, "based_on": base, "note": note}
+        record_change(connection, Change(visit.actor, "definition_saved", str(number), detail))
+        return number
+
+    number = await visit.write(write)
     if not _parties(visit):
         return await _activate(visit, number)
     return visit.redirect(f"{HOME}/{number}", message_key="definition_done_saved")
@@ -147,7 +159,13 @@ async def _activate(visit: PageRequest, number: int) -> Response:
     except HotleadError as problem:
         errors = Fields({"file": str(problem)})
         return _render_version_page(visit, version, saved_versions, errors, 503)
-    await visit.write(lambda connection: versions.mark_in_force(connection, number, visit.now))
+
+    def write(connection: Connection) -> None:
+        if versions.mark_in_force(connection, number, visit.now):
+            detail = {"version": version.version}
+            record_change(connection, Change(visit.actor, "definition_in_force", str(number), detail))
+
+    await visit.write(write)
     await asyncio.to_thread(visit.components.refresh)
     return visit.redirect(f"{HOME}/{number}", message_key="definition_done_in_force")
 

@@ -11,6 +11,7 @@ from sqlalchemy.engine import Connection
 from sqlalchemy.exc import IntegrityError
 
 from serving.store.queries import Statement
+from serving.store.state.audit_log import Actor, Change, record_change
 from serving.store.tables import card_versions, sign_offs
 
 OUTSIDE = "scorecard.toml"
@@ -86,10 +87,18 @@ def import_file_version(
     if present is not None and present.version == version:
         return
     if newest is not None and newest.version == version and not newest.missing(parties):
-        return mark_in_force(connection, newest.number, now)
+        mark_in_force(connection, newest.number, now)
+        return _record_from_file(connection, newest.number, version)
     base, last = (candidate.number if candidate else None for candidate in (present, newest))
     values = {"text": text, "version": version, "author": OUTSIDE, "note": "", "created_at": now}
-    _insert(connection, last or 0, **values, based_on=base, in_force_at=now)
+    number = _insert(connection, last or 0, **values, based_on=base, in_force_at=now)
+    _record_from_file(connection, number, version)
+
+
+def _record_from_file(connection: Connection, number: int, version: str) -> None:
+    """Note in the audit log that the file put a version in force. Who wrote the file is not known."""
+    actor = Actor(OUTSIDE, "file")
+    record_change(connection, Change(actor, "definition_from_file", str(number), {"version": version}))
 
 
 def save(connection: Connection, base: int, text: str, version: str, author: str, note: str, now: int) -> int:
@@ -116,10 +125,10 @@ def sign(connection: Connection, number: int, signature: Signature, one_party_pe
         raise AlreadySigned from None
 
 
-def mark_in_force(connection: Connection, number: int, now: int) -> None:
-    """Note that a version is in force from now on; once is enough."""
+def mark_in_force(connection: Connection, number: int, now: int) -> bool:
+    """Note that a version is in force from now on; once is enough. Whether it waited until now."""
     waits = (_c.number == number) & _c.in_force_at.is_(None)
-    connection.execute(update(card_versions).where(waits).values(in_force_at=now))
+    return bool(connection.execute(update(card_versions).where(waits).values(in_force_at=now)).rowcount)
 
 
 def signable_parties(

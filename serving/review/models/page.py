@@ -24,6 +24,7 @@ from scoring.review_requests import ReviewAction, ReviewRequest, read_models
 from scoring.statistics.metrics import Estimate
 from serving.review.web.forms import Fields
 from serving.review.web.page_request import PageRequest, PageRoute
+from serving.store.state.audit_log import Change, record_change
 from serving.web.problems import not_found, store_unavailable
 
 SLOW_MS = 10_000
@@ -50,6 +51,9 @@ async def request_action(visit: PageRequest) -> Response:
         at=visit.now,
         override=bool(submitted["override"]),
     )
+    detail = {"action": action, "note": request.note, "override": request.override}
+    change = Change(visit.actor, "model_requested", request.registered, detail)
+    await visit.write(lambda connection: record_change(connection, change))
     try:
         await asyncio.to_thread(review_requests.write_request, visit.settings.bundles, request)
     except HotleadError:

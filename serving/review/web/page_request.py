@@ -21,6 +21,7 @@ from features.kinds import Language
 from features.settings import CrmSettings
 from scoring.decision.scorer import Scorer
 from serving.components import Components
+from serving.leads.intake import to_actor
 from serving.leads.lead_facts import UnknownLead
 from serving.leads.mirrors import OverrideMirror
 from serving.leads.to_records import parse_record
@@ -35,6 +36,7 @@ from serving.review.web.session import Session
 from serving.review.web.translations import translate_page
 from serving.settings import ServiceSettings
 from serving.store.records import RecordKind
+from serving.store.state.audit_log import Actor
 from serving.store.store import Store, StoreUnavailable
 from serving.web import permissions as access
 from serving.web.api_keys import Key
@@ -66,6 +68,11 @@ class PageRequest:
         """Who is signed in. The site lets nobody else come this far."""
         assert self.session.key is not None
         return self.session.key
+
+    @property
+    def actor(self) -> Actor:
+        """Who is signed in, as the audit log names them."""
+        return to_actor(self.key)
 
     @property
     def crm(self) -> CrmSettings:
@@ -157,7 +164,7 @@ class PageRequest:
         digest = hashlib.sha256(orjson.dumps([kind, body])).hexdigest()[:24]
         identified = {"id": f"page-{digest}", **body}
         record = parse_record(kind, identified, self.components.schema, self.now)
-        await self.components.intake.accept(kind, [record])
+        await self.components.intake.accept(kind, [record], self.key)
 
     async def rescore_lead(self, lead_id: str) -> None:
         """Score a lead again, so that lists follow what was just recorded; a failure is no error."""

@@ -76,7 +76,7 @@ class Sessions:
 
     def load(self, request: Request) -> Session:
         """The session of a request; a new one of nobody, or of this machine where that comes in free."""
-        cookie_data = self._read_cookie(request.cookies.get(COOKIE, ""))
+        cookie_data = self._read_cookie(request.cookies.get(cookie_name(request), ""))
         free = LOOPBACK if self._needs_no_key(request) else None
         if cookie_data is None:
             return Session.begin(free)
@@ -86,18 +86,19 @@ class Sessions:
         return Session(key, cookie_data["csrf"], cookie_data["since"]) if goes_on else Session.begin(None)
 
     def write(self, session: Session, request: Request, response: Response) -> None:
-        """Put the session into a cookie that no script and no other site can use."""
+        """Put the session into a cookie that no script and no other site can use or, over TLS, replace."""
         key = session.key
         key_fields = {"id": key.id, "digest": key.digest[:_DIGEST_LENGTH]} if key and key != LOOPBACK else {}
         cookie_data = {**key_fields, "csrf": session.csrf, "since": session.since}
+        is_https = _is_https(request)
         response.set_cookie(
-            COOKIE,
+            cookie_name(request),
             str(self._signer.dumps(cookie_data)),
             max_age=HOURS * 3600,
-            path="/review",
+            path="/" if is_https else "/review",  # browsers take a __Host- cookie for the whole host alone
             httponly=True,
             samesite="lax",
-            secure=_is_https(request),
+            secure=is_https,
         )
 
     def end(self, session: Session) -> None:
@@ -148,6 +149,12 @@ class Sessions:
     @cached_property
     def _signer(self) -> URLSafeTimedSerializer:
         return URLSafeTimedSerializer(_load_secret(self._file), salt="review")
+
+
+def cookie_name(request: Request) -> str:
+    """The name of the cookie. Over TLS it has the prefix with which browsers let neither plain HTTP nor
+    another host of the domain set it."""
+    return f"__Host-{COOKIE}" if _is_https(request) else COOKIE
 
 
 def _is_https(request: Request) -> bool:

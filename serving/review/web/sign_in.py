@@ -9,7 +9,7 @@ from starlette.responses import Response
 from serving.review.web.page_request import PageRequest
 from serving.review.web.session import Session, SessionRedirect, Sessions
 from serving.web import permissions as access
-from serving.web.api_keys import KeyCache
+from serving.web.problems import Problem
 
 HOME = "/review"
 
@@ -18,16 +18,15 @@ async def show_form(visit: PageRequest) -> Response:
     return visit.html("sign_in.html", wrong=None, next=_local_path(visit.request.query_params.get("next")))
 
 
-async def enter(key_cache: KeyCache, visit: PageRequest) -> Response:
-    """Begin a session of the key's holder; a wrong key is told beside its field."""
+async def enter(visit: PageRequest) -> Response:
+    """Begin a session of the key's holder; a wrong key is named beside its field."""
     form = await visit.form()
-    wanted = _local_path(form.get("next"))
-    if wait := visit.components.rate_limiter.retry_after(f"sign-in {_client_address(visit)}"):
-        error = visit.translate("sign_in_often", seconds=wait)
-        return visit.html("sign_in.html", 429, wrong=error, next=wanted)
-    key = key_cache.find(str(form.get("key", "")).strip())
-    if key is None:
-        return visit.html("sign_in.html", 401, wrong=visit.translate("sign_in_unknown"), next=wanted)
+    wanted, token = _local_path(form.get("next")), str(form.get("key", "")).strip()
+    scope, headers = visit.request.scope, dict(visit.request.headers.raw)
+    try:
+        key = visit.components.authenticator.find_key(token, "page", scope, headers)
+    except Problem as problem:
+        return _show_refusal(visit, problem, wanted)
     if not access.is_allowed(key.role, "GET", HOME):
         return visit.html("sign_in.html", 403, wrong=visit.translate("sign_in_role"), next=wanted)
     return SessionRedirect(Session.begin(key), wanted)
@@ -40,13 +39,15 @@ async def sign_out(sessions: Sessions, visit: PageRequest) -> Response:
     return SessionRedirect(Session.begin(None), access.SIGN_IN)
 
 
-def _client_address(visit: PageRequest) -> str:
-    """Whose tries are counted together: those of one address, as what stands in front on this machine
-    tells it."""
-    client = visit.request.client
-    host = "" if client is None else client.host
-    forwarded = visit.request.headers.get("x-forwarded-for", "").rpartition(",")[2].strip()
-    return forwarded if forwarded and host in ("127.0.0.1", "::1") else host
+def _show_refusal(visit: PageRequest, problem: Problem, wanted: str) -> Response:
+    """The form again, after a wrong key (401) or many of them (429, with the time to wait)."""
+    wait = problem.headers.get("Retry-After")
+    if wait is None:
+        return visit.html("sign_in.html", 401, wrong=visit.translate("sign_in_unknown"), next=wanted)
+    refusal = visit.translate("sign_in_often", seconds=wait)
+    response = visit.html("sign_in.html", problem.status, wrong=refusal, next=wanted)
+    response.headers["Retry-After"] = wait
+    return response
 
 
 def _local_path(value: object) -> str:

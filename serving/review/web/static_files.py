@@ -20,7 +20,9 @@ class Static:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         name = scope["path"].rpartition("/")[2]
         response: Any = PlainTextResponse("There is no such file.", 404)
-        if name in file_names():
+        if scope["method"] not in ("GET", "HEAD"):
+            response = PlainTextResponse("This is a file.", 405, {"allow": "GET, HEAD"})
+        elif name in file_names():
             headers = {"cache-control": "public, max-age=31536000, immutable"}
             response = FileResponse(_FOLDER / name, headers=headers, media_type=_TYPES[Path(name).suffix])
         await response(scope, receive, send)

@@ -66,12 +66,12 @@ class StoreMarker:
     def write(self, store_id: str) -> None:
         """Remember the store. A folder that cannot be written is no error: it is tried at the next start."""
         with suppress(OutsideError), atomic_file(self.path) as part:
-            write_private(part, orjson.dumps({"id": store_id}))
+            write_private(part, orjson.dumps({"id": store_id}), 0o660)
 
     def confirm_new(self) -> None:
         """Let the next start create a store, or take the one that it finds. Raises OutsideError."""
         with atomic_file(self.path) as part:
-            write_private(part, orjson.dumps({"id": ""}))
+            write_private(part, orjson.dumps({"id": ""}), 0o660)
 
 
 def check_identity(database: Database, marker: StoreMarker) -> None:

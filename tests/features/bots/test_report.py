@@ -45,6 +45,14 @@ def test_bursts_are_left_out_counted_and_listed(tmp_path: Path) -> None:
     assert rows[1]["at"] == "2026-03-01T12:00:12.395+00:00"
 
 
+def test_a_spreadsheet_finds_no_formula_in_the_list(tmp_path: Path) -> None:
+    leads(tmp_path, ("=cmd()", "2026-02-01", "web"), ("L1", "2026-02-01", "web"))
+    rows = [("=cmd()", from_ms(e[1]).isoformat(), e[0]) for e in scanner()]
+    write_csv(tmp_path / "acts.csv", [("lead", "at", "type"), *rows])
+    loaded_of(tmp_path, leads=LEADS, activities=ACTIVITIES)
+    assert {row["lead_id"] for row in listed(tmp_path)} == {"'=cmd()"}
+
+
 def test_few_bursts_are_a_note(tmp_path: Path) -> None:
     loaded = read(tmp_path, scanner(), *[VISITS] * 2)
     assert [f.severity for f in audit(loaded) if f.code == "bursts"] == ["note"]

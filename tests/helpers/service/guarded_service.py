@@ -19,7 +19,8 @@ from serving.observability.prometheus import Metrics
 from serving.settings import ServiceSettings
 from serving.web import permissions, problems
 from serving.web.api_keys import KeyCache, Role, add
-from serving.web.authentication import RateLimiter
+from serving.web.authentication import Authenticator, RateLimiter
+from serving.web.failed_sign_ins import FailedSignIns
 from serving.web.middleware import EdgeMiddleware
 
 SECRET = "anna@example.com"
@@ -119,8 +120,12 @@ class GuardedService:
         self.edge = EdgeMiddleware(
             app or Starlette(routes=ROUTES),
             self.settings,
-            KeyCache(defaults.keys_file),
-            RateLimiter(self.settings.rate_limit),
+            Authenticator(
+                KeyCache(defaults.keys_file),
+                RateLimiter(self.settings.rate_limit),
+                FailedSignIns(self.metrics),
+                self.settings.open_on_loopback,
+            ),
             self.metrics,
         )
 

@@ -44,8 +44,7 @@ def served(crm_toml: Path, wrap: Wrap = lambda app: app, **environ: str) -> Iter
     edge = EdgeMiddleware(
         create_app(Api(components), Site(components)),
         settings,
-        components.key_cache,
-        components.rate_limiter,
+        components.authenticator,
         components.metrics,
         components.overrides,
     )

@@ -47,8 +47,7 @@ class App:
         self.asgi: ASGIApp = EdgeMiddleware(
             self.web_app,
             self.settings,
-            self.components.key_cache,
-            self.components.rate_limiter,
+            self.components.authenticator,
             self.components.metrics,
             self.components.overrides,
         )

@@ -112,6 +112,7 @@ def test_it_replaces_the_logging_that_bentoml_configured() -> None:
         "logging.getLogger('uvicorn.error').error('two')\n"
         "logging.getLogger('uvicorn.access').error('/v1/scores?lead_id=' + SECRET)\n"
         "logging.getLogger('bentoml.access').error(SECRET)\n"
+        "logging.getLogger('python_multipart.multipart').warning(SECRET)\n"
         "logging.getLogger('circus').error('three')",
         before,
     )

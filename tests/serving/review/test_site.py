@@ -1,3 +1,4 @@
+import asyncio
 import re
 import time
 
@@ -6,6 +7,7 @@ import pytest
 from serving.review.web.session import COOKIE, DAYS
 from serving.review.web.translations import page_texts
 from serving.web import api_keys as keys
+from tests.helpers.service.guarded_service import call_raw, is_problem
 from tests.helpers.service.review_site import Reviewer, review_app
 from tests.helpers.service.service_app import App
 
@@ -265,3 +267,41 @@ def test_who_is_not_signed_in_leaves_no_mark(site):
 def test_the_cookie_is_for_tls_alone_where_the_browser_speaks_it(site, scheme, secure):
     answer = site[1].page("/review", headers={"x-forwarded-proto": scheme})
     assert ("secure" in answer.headers["set-cookie"].lower()) == secure
+
+
+def test_over_tls_no_other_host_can_set_the_cookie(site):
+    app, _ = site
+    tls = {"x-forwarded-proto": "https"}
+    plain = Reviewer(app)
+    name, _, attributes = plain.page("/review", headers=tls).headers["set-cookie"].partition("=")
+    assert name == f"__Host-{COOKIE}"
+    assert "path=/;" in attributes.lower()
+    assert "domain" not in attributes.lower()
+    planted = Reviewer(app, None)
+    planted.cookies = {COOKIE: plain.cookies[COOKIE]}
+    assert planted.page("/review", headers=tls).status_code == 303, "without the prefix it is not read"
+    planted.cookies = {f"__Host-{COOKIE}": plain.cookies[COOKIE]}
+    assert planted.page("/review", headers=tls).status_code == 200
+
+
+@pytest.mark.parametrize("method", ["PUT", "DELETE", "PATCH"])
+def test_a_wrong_method_of_a_page_is_answered_as_one_of_the_api(site, method):
+    app, _ = site
+    for path in ("/review", "/review/calls", "/review/sign-in", "/review/static/site.css"):
+        answer = app.request(method, path, None)
+        assert is_problem(answer, 405)
+        assert answer.headers["allow"].startswith("GET, HEAD")
+
+
+def test_a_file_that_is_not_there_is_answered_as_a_path_of_the_api(site):
+    assert is_problem(site[0].get("/review/static/nothing.css", role=None), 404)
+
+
+def test_a_disconnect_during_signing_in_is_499(site):
+    app, _ = site
+    messages = [{"type": "http.request", "body": b"csrf=", "more_body": True}, {"type": "http.disconnect"}]
+    form = [(b"content-type", b"application/x-www-form-urlencoded")]
+    assert asyncio.run(call_raw(app.asgi, form, messages, "/review/sign-in", "POST")) == []
+    text = app.components.metrics.render()[0].decode()
+    assert 'hotlead_requests_total{method="POST",route="/review/sign-in",status="499"} 1.0' in text
+    assert 'route="/review/sign-in",status="500"' not in text

@@ -13,7 +13,12 @@ from tests.helpers.service.guarded_service import GuardedService, is_problem
 def test_a_valid_key_is_accepted_and_passed_to_the_app(service: GuardedService) -> None:
     key = service.key("crm")
     token = key["Authorization"].removeprefix("Bearer ")
-    for request_headers in (key, {"X-API-Key": token}, {"authorization": f"bearer  {token} "}):
+    for request_headers in (
+        key,
+        {"X-API-Key": token},
+        {"X-API-Key": f" {token} "},
+        {"authorization": f"bearer  {token} "},
+    ):
         answer = service.client().post("/v1/score", content=b"{}", headers=request_headers)
         assert (answer.status_code, answer.json()["key"]) == (200, "crm")
 

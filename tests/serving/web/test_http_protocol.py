@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import socket
 import threading
@@ -23,12 +24,13 @@ WEBSOCKET = b"Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: dG
 
 
 async def echo(scope: Scope, receive: Receive, send: Send) -> None:
-    """Answer with the method, the path and the body of the request."""
+    """Answer with the method, the path and the body of the request; at /later not at once."""
     body, is_complete = b"", False
     while not is_complete:
         message = await receive()
         body += message.get("body", b"")
         is_complete = not message.get("more_body")
+    await asyncio.sleep(0.1 if scope["path"] == "/later" else 0)
     text = b" ".join([scope["method"].encode(), scope["path"].encode(), body])
     headers = [(b"content-length", str(len(text)).encode())]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
@@ -161,3 +163,21 @@ def test_idle_connections_do_not_keep_others_out(port: int, monkeypatch: pytest.
         for connection in idle:
             connection.close()
     wait_for(lambda: len(table) == 0)
+
+
+def test_a_client_that_closes_its_half_gets_its_answer(port: int) -> None:
+    with connect(port) as connection:
+        connection.sendall(b"POST /later HTTP/1.1\r\n" + HOST + b"Content-Length: 2\r\n\r\nab")
+        connection.shutdown(socket.SHUT_WR)
+        assert receive_response(connection) == (200, b"POST /later ab")
+        assert connection.recv(1) == b"", "then the connection ends"
+
+
+@pytest.mark.parametrize(
+    "part", [b"", b"GET / HTTP/1.1\r\nHo", b"POST / HTTP/1.1\r\nContent-Length: 9\r\n\r\nab"]
+)
+def test_a_client_that_closes_its_half_too_early_is_left(port: int, part: bytes) -> None:
+    with connect(port) as connection:
+        connection.sendall(part)
+        connection.shutdown(socket.SHUT_WR)
+        assert b" 200 " not in connection.recv(65_536)

@@ -102,6 +102,10 @@ def test_every_response_has_security_headers(service: GuardedService) -> None:
         assert headers["content-security-policy"].startswith("default-src 'none'")
         assert (headers["referrer-policy"], headers["x-frame-options"]) == ("no-referrer", "DENY")
         assert headers["server"] == "hotlead"
+        assert (
+            headers["cross-origin-opener-policy"] == headers["cross-origin-resource-policy"] == "same-origin"
+        )
+        assert "camera=()" in headers["permissions-policy"]
 
 
 def test_a_page_keeps_its_policy_and_no_other_header(service: GuardedService) -> None:
@@ -289,3 +293,11 @@ def test_websockets_are_refused_and_the_lifespan_passes(tmp_path: Path) -> None:
     for kind in ("websocket", "lifespan"):
         asyncio.run(edge({"type": kind}, None, send))  # type: ignore[arg-type]
     assert (scope_types, message_types) == (["lifespan"], ["websocket.close"])
+
+
+@pytest.mark.parametrize("path", ["/livez", "/metrics"])
+def test_a_wrong_method_without_a_key_gets_the_allowed_ones(service: GuardedService, path: str) -> None:
+    for method in ("POST", "PUT", "DELETE"):
+        answer = service.client("127.0.0.1").request(method, path)
+        assert is_problem(answer, 405)
+        assert answer.headers["allow"] == "GET, HEAD, OPTIONS"

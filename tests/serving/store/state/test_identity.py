@@ -54,7 +54,7 @@ def test_a_first_start_and_the_following_ones_need_no_confirmation(settings: Ser
     for outcome in ("stored", "known"):
         with opened(settings) as store:
             assert add_records(store, activity("a")) == [outcome]
-    assert store_marker(settings).path.stat().st_mode & 0o777 == 0o600
+    assert not store_marker(settings).path.stat().st_mode & 0o007
 
 
 def test_a_store_that_vanished_is_made_again_once_it_is_confirmed(
