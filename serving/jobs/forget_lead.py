@@ -13,7 +13,8 @@ from sqlalchemy.engine import make_url
 
 from features.errors import DataError, OutsideError, SettingsError
 from features.messages import Message
-from scoring.evaluation.erase_lead import ErasureReport, erase_lead
+from scoring.evaluation.erase_leads import ErasureReport, erase_leads
+from scoring.model.pseudonyms import KEY_FILE_VARIABLE, Pseudonyms
 from serving.settings import ServiceSettings, shown_url
 from serving.store.disk_queue import DiskQueue
 from serving.store.errors import StoreUnavailable
@@ -49,6 +50,7 @@ class ForgetResult:
             "evidence": {str(path): rows for path, rows in evidence.tables.items()},
             "pages": [*map(str, evidence.pages)],
             "removed": [*map(str, evidence.removed)],
+            "other_key": [*map(str, evidence.other_key)],
             "named_in": [*map(str, self.named_in)],
             "remote": self.remote,
             "also": [*map(str, self.also)],
@@ -64,6 +66,13 @@ class ForgetResult:
         yield from (Message("{path}: removed, no longer in use", path=path) for path in evidence.removed)
         if not evidence.tables and not evidence.pages and not evidence.removed:
             yield Message("evidence of models: does not know the lead")
+        if evidence.other_key:
+            yield Message(
+                "{files}: not searched, for another key made their pseudonyms. Set {variable} to the file "
+                "of that key and run this again, or delete them.",
+                files=[*evidence.other_key],
+                variable=KEY_FILE_VARIABLE,
+            )
         yield from self._not_touched()
 
     def _of_store(self) -> Message:
@@ -110,7 +119,8 @@ def forget(
         if not folder.is_dir():
             raise SettingsError("--also {folder}: there is no such folder.", folder=folder)
     store = _erase_from_store(settings, lead_id, patience)
-    erased = erase_lead((settings.out, *also), settings.bundles, lead_id)
+    pseudonyms = Pseudonyms.load(settings.pseudonym_key_file)
+    erased = erase_leads((settings.out, *also), settings.bundles, [lead_id], pseudonyms)
     if erased.unreadable:
         raise DataError(
             "{names}: cannot be read, so the lead may still be in it. "
