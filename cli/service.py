@@ -1,4 +1,4 @@
-"""Commands of the service: serve, follow, import, outcomes, monitor, forget.
+"""Commands of the service: serve, follow, import, outcomes, monitor.
 
 Imports inside the commands keep `hotlead --help` fast: each loads only what it runs.
 """
@@ -6,7 +6,6 @@ Imports inside the commands keep `hotlead --help` fast: each loads only what it 
 from __future__ import annotations
 
 import os
-import sys
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated
@@ -16,7 +15,6 @@ import typer
 from cli.options import (
     DEFAULT_CRM_TOML,
     EXIT_ACTION_NEEDED,
-    EXIT_STOPPED,
     Json,
     LangOption,
     Out,
@@ -177,37 +175,3 @@ def monitor(
             console.print_written_files(lang, html)
     if result.advice not in QUIET:
         raise typer.Exit(EXIT_ACTION_NEEDED)
-
-
-def forget(
-    lead_id: Annotated[str, typer.Argument(help="The lead's id.")],
-    crm_toml: ServedToml = DEFAULT_CRM_TOML,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")] = False,
-    also: Annotated[
-        list[Path] | None,
-        typer.Option(help="Also search this folder, for example the artifacts of an MLflow server."),
-    ] = None,
-    out: Out = None,
-    lang: LangOption = "en",
-    as_json: Json = False,
-) -> None:
-    """Erase a lead from the store of the service and from the evidence of the models."""
-    from cli import console
-    from serving.jobs.forget_lead import forget as forget_lead
-
-    settings = service_settings(crm_toml, out)
-    question = Message(
-        "Erase all data of lead {lead_id!r} from {store} and {folder}?",
-        lead_id=lead_id,
-        store=settings.shown_store,
-        folder=settings.out,
-    )
-    if not yes and not _confirm(question.text(lang)):
-        raise typer.Exit(EXIT_STOPPED)
-    result = forget_lead(settings, lead_id, also or [], os.environ)
-    console.emit(result.to_dict(), result.lines(), as_json, lang)
-
-
-def _confirm(question: str) -> bool:
-    print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)
-    return sys.stdin.readline().strip().lower() in ("y", "yes")

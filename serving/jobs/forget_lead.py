@@ -1,8 +1,7 @@
-"""`hotlead forget`: erases a lead from the store, the disk queue and the evidence of models."""
+"""`hotlead forget`: erases leads from the store, the disk queue and the evidence of models."""
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
@@ -15,9 +14,11 @@ from features.errors import DataError, OutsideError, SettingsError
 from features.messages import Message
 from scoring.evaluation.erase_leads import ErasureReport, erase_leads
 from scoring.model.pseudonyms import KEY_FILE_VARIABLE, Pseudonyms
+from serving.jobs.lead_ids import find_files_with_ids
 from serving.settings import ServiceSettings, shown_url
 from serving.store.disk_queue import DiskQueue
 from serving.store.errors import StoreUnavailable
+from serving.store.records import ErasedLeads
 from serving.store.store import Store
 
 PATIENCE_SECONDS = 10.0
@@ -27,16 +28,16 @@ _REMOTE = "MLFLOW_TRACKING_URI"
 
 @dataclass(frozen=True)
 class ForgetResult:
-    """What was erased.
+    """What was erased of some leads.
 
     `store` has the rows by table, None without a store; `named_in` are CSV files below the output folder
-    that still contain the lead's id; `remote` is an MLflow server of whose artifacts only those in `also`
+    that still contain the id of a lead; `remote` is an MLflow server of whose artifacts only those in `also`
     were searched.
     """
 
-    lead_id: str
+    lead_ids: Sequence[str]
     place: str
-    store: Mapping[str, int] | None
+    store: ErasedLeads | None
     evidence: ErasureReport
     named_in: Sequence[Path]
     remote: str | None
@@ -45,8 +46,9 @@ class ForgetResult:
     def to_dict(self) -> dict[str, object]:
         evidence = self.evidence
         return {
-            "lead_id": self.lead_id,
-            "store": self.store,
+            **({"lead_id": self.lead_ids[0]} if len(self.lead_ids) == 1 else {}),
+            **self.counts,
+            "store": self.store and self.store.rows,
             "evidence": {str(path): rows for path, rows in evidence.tables.items()},
             "pages": [*map(str, evidence.pages)],
             "removed": [*map(str, evidence.removed)],
@@ -56,9 +58,22 @@ class ForgetResult:
             "also": [*map(str, self.also)],
         }
 
+    @property
+    def counts(self) -> Mapping[str, int]:
+        """The number of leads that were erased, and of those that were not known."""
+        erased = self.evidence.leads | (self.store.leads if self.store else set())
+        return {"erased": len(erased), "not_known": len(self.lead_ids) - len(erased)}
+
     def lines(self) -> Iterator[Message]:
         """What was erased, and what was not, in sentences."""
         evidence = self.evidence
+        if len(self.lead_ids) > 1:
+            counts = self.counts
+            yield Message(
+                "leads: {erased:,} erased, {not_known:,} not known",
+                erased=counts["erased"],
+                not_known=counts["not_known"],
+            )
         yield self._of_store()
         for path, rows in evidence.tables.items():
             yield Message("{path}: renamed in {rows:,} rows", path=path, rows=rows)
@@ -78,7 +93,7 @@ class ForgetResult:
     def _of_store(self) -> Message:
         if self.store is None:
             return Message("{place}: there is no store yet", place=self.place)
-        counts = [f"{name} {count:,}" for name, count in self.store.items() if count]
+        counts = [f"{name} {count:,}" for name, count in self.store.rows.items() if count]
         if not counts:
             return Message("{place}: holds nothing of the lead", place=self.place)
         return Message("{place}: erased rows: {counts}", place=self.place, counts=counts)
@@ -105,12 +120,12 @@ class ForgetResult:
 
 def forget(
     settings: ServiceSettings,
-    lead_id: str,
+    lead_ids: Sequence[str],
     also: Sequence[Path],
     environ: Mapping[str, str],
     patience: float = PATIENCE_SECONDS,
 ) -> ForgetResult:
-    """Erase a lead from the store, and from the evidence below the output folder and in `also`.
+    """Erase leads from the store, and from the evidence below the output folder and in `also`.
 
     Raises OutsideError when the store is unavailable for `patience` seconds or a file cannot be written,
     DataError when an evidence table cannot be read. A second call continues where the first one failed.
@@ -118,26 +133,28 @@ def forget(
     for folder in also:
         if not folder.is_dir():
             raise SettingsError("--also {folder}: there is no such folder.", folder=folder)
-    store = _erase_from_store(settings, lead_id, patience)
     pseudonyms = Pseudonyms.load(settings.pseudonym_key_file)
-    erased = erase_leads((settings.out, *also), settings.bundles, [lead_id], pseudonyms)
+    store = _erase_from_store(settings, lead_ids, patience)
+    erased = erase_leads((settings.out, *also), settings.bundles, lead_ids, pseudonyms)
     if erased.unreadable:
         raise DataError(
             "{names}: cannot be read, so the lead may still be in it. "
             "All else is erased. Delete it or train again, then run this again.",
             names=[*erased.unreadable],
         )
-    named = [path for path in sorted(settings.out.rglob("*.csv")) if _mentions_lead(path, lead_id)]
+    named = find_files_with_ids(sorted(settings.out.rglob("*.csv")), lead_ids)
     remote = _remote_tracking_uri(settings, environ)
-    return ForgetResult(lead_id, settings.shown_store, store, erased, named, remote, also)
+    return ForgetResult(lead_ids, settings.shown_store, store, erased, named, remote, also)
 
 
-def _erase_from_store(settings: ServiceSettings, lead_id: str, patience: float) -> Mapping[str, int] | None:
+def _erase_from_store(
+    settings: ServiceSettings, lead_ids: Sequence[str], patience: float
+) -> ErasedLeads | None:
     if not _store_exists(settings):
         return None
     try:
         with closing(Store.open(settings.store_url, settings.spool)) as store:
-            return _retry_while_unavailable(store, lead_id, patience)
+            return _retry_while_unavailable(store, lead_ids, patience)
     except (StoreUnavailable, OSError) as problem:
         raise _unavailable_error(settings, problem) from None
 
@@ -155,12 +172,12 @@ def _store_exists(settings: ServiceSettings) -> bool:
     return False
 
 
-def _retry_while_unavailable(store: Store, lead_id: str, patience: float) -> Mapping[str, int]:
+def _retry_while_unavailable(store: Store, lead_ids: Sequence[str], patience: float) -> ErasedLeads:
     """Erase, and retry while the store is busy or unavailable. Raises StoreUnavailable in the end."""
-    until = time.monotonic() + patience
+    until, erased = time.monotonic() + patience, ErasedLeads()
     while True:
         try:
-            return store.forget(lead_id)
+            return store.forget(lead_ids, erased)
         except StoreUnavailable as problem:
             if time.monotonic() + problem.retry_after > until:
                 raise
@@ -174,16 +191,6 @@ def _unavailable_error(settings: ServiceSettings, why: object) -> OutsideError:
         url=settings.shown_store,
         why=why,
     )
-
-
-def _mentions_lead(path: Path, lead_id: str) -> bool:
-    """Whether a file contains the lead's id, not only as a part of another id."""
-    pattern = re.compile(rf"(?<![\w-]){re.escape(lead_id)}(?![\w-])")
-    try:
-        with path.open(encoding="utf-8", errors="replace") as file:
-            return any(pattern.search(line) for line in file)
-    except OSError:
-        return True
 
 
 def _remote_tracking_uri(settings: ServiceSettings, environ: Mapping[str, str]) -> str | None:

@@ -151,6 +151,19 @@ class StoredSteps:
     newest: tuple[int, ...] = ()
 
 
+@dataclass
+class ErasedLeads:
+    """Erased rows by table, those of the queue on disk as "spool", and the leads that had any."""
+
+    rows: dict[str, int] = field(default_factory=dict)
+    leads: set[str] = field(default_factory=set)
+
+    def add(self, leads: set[str], rows: Mapping[str, int]) -> None:
+        self.leads |= leads
+        for table, count in rows.items():
+            self.rows[table] = self.rows.get(table, 0) + count
+
+
 class ListCursor(NamedTuple):
     """A position in the call list, which is sorted by deadline (ms UTC; NEVER: none), descending score
     and id."""

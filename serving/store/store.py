@@ -19,7 +19,7 @@ from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 from features.errors import SettingsError
 from features.messages import Message
 from serving.store import reads
-from serving.store.backends.base import Database
+from serving.store.backends.base import Cursor, Database
 from serving.store.backends.sqlite import SqliteDatabase
 from serving.store.circuit_breaker import CircuitBreaker
 from serving.store.direct_writer import DirectWriter
@@ -28,6 +28,7 @@ from serving.store.errors import InvalidRecord, StoreUnavailable, describe_error
 from serving.store.maintenance import StoreMaintenance
 from serving.store.queries import in_chunks
 from serving.store.records import (
+    ErasedLeads,
     HotRow,
     ListCursor,
     Prediction,
@@ -139,25 +140,29 @@ class Store:
         """
         return self.read(lambda connection: reads.call_list(connection, owner, limit, now, after))
 
-    def forget(self, lead_id: str) -> dict[str, int]:
-        """Erase a lead; the number of deleted rows by table, and of the queue on disk as "spool".
+    def forget(self, lead_ids: Sequence[str], erased: ErasedLeads | None = None) -> ErasedLeads:
+        """Erase leads; `erased` is what a call that failed has erased before.
 
-        Its traces in free pages of an SQLite file are cleared as well; in PostgreSQL, vacuum does that
+        Their traces in free pages of an SQLite file are cleared as well; in PostgreSQL, vacuum does that
         later. Raises StoreUnavailable: repeat the call then.
         """
+        erased = ErasedLeads() if erased is None else erased
+        for chunk in in_chunks(list(dict.fromkeys(lead_ids))):
+            self._run_in_writer(partial(self._erase_chunk, chunk, erased))
+        self._database.clear_free_pages(lead_ids)
+        return erased
 
-        def erase() -> dict[str, int]:
-            # No process may drain the lead's predictions into the database meanwhile.
-            with self._queue.erasing(lead_id) as queued:
-                erase_from = partial(self._database.erase, lead_id=lead_id)
-                deleted = self._writer.transact(
-                    True, lambda cursor: {name: erase_from(cursor, name) for name in _TABLES}
-                )
-            return {**deleted, "spool": sum(queued)}
+    def _erase_chunk(self, lead_ids: Sequence[str], erased: ErasedLeads) -> None:
+        """Erase a few leads, with one transaction in the writer's thread."""
 
-        counts = self._run_in_writer(erase)
-        self._database.clear_free_pages(lead_id)
-        return counts
+        def erase(cursor: Cursor) -> tuple[set[str], dict[str, int]]:
+            present = {i for name in _TABLES for i in self._database.find_leads(cursor, name, lead_ids)}
+            return present, {name: self._database.erase(cursor, name, lead_ids) for name in _TABLES}
+
+        # No process may drain the leads' predictions into the database meanwhile.
+        with self._queue.erasing(lead_ids) as queued:
+            present, rows = self._writer.transact(True, erase)
+        erased.add(present.union(queued), {**rows, "spool": len(queued)})
 
     def prune(self, before: int) -> int:
         """Delete predictions made before a moment (ms UTC), but not present scores; how many.

@@ -31,8 +31,8 @@ class TrainedCrm:
     def pseudonym(self, lead_id: str) -> str:
         return Pseudonyms.load(self.settings.pseudonym_key_file).derive(lead_id)
 
-    def forget(self, lead_id: str, **environ: str) -> ForgetResult:
-        return forget(self.settings, lead_id, [], environ, patience=3.0)
+    def forget(self, *lead_ids: str, **environ: str) -> ForgetResult:
+        return forget(self.settings, lead_ids, [], environ, patience=3.0)
 
 
 def traces(folder: Path, *names: str) -> list[str]:

@@ -275,7 +275,7 @@ def test_what_was_answered_is_found_again_with_both_sides(app: App) -> None:
 def test_a_forgotten_lead_is_gone(app: App) -> None:
     send(app, "activities", lead_id="L1", type="quote", at=iso_ago(1))
     score(app)
-    app.components.store.forget("L1")
+    app.components.store.forget(["L1"])
     read_problem(app.post("/v1/score", {"lead_id": "L1"}), 404)
     read_problem(app.get("/v1/scores?lead_id=L1"), 404)
     assert app.get("/v1/hot").json()["leads"] == []

@@ -178,7 +178,8 @@ def test_forgetting_again_finds_nothing_and_changes_nothing(place: TrainedCrm, l
     place.forget(lead)
     stamp = (place.out / "bundles" / POINTER).stat().st_mtime_ns
     result = place.forget(lead)
-    assert not any((result.store or {}).values())
+    assert result.store is not None
+    assert not any(result.store.rows.values())
     assert (result.evidence.tables, result.evidence.pages, result.evidence.removed) == ({}, [], [])
     assert (place.out / "bundles" / POINTER).stat().st_mtime_ns == stamp
     assert any("does not know the lead" in str(line) for line in result.lines())
@@ -210,7 +211,7 @@ def test_another_folder_is_searched_too(place: TrainedCrm, lead: str, tmp_path: 
     assert "artifacts/1/model/evidence.parquet" in completed.stdout
     assert traces(tmp_path / "artifacts", place.pseudonym(lead)) == []
     with pytest.raises(SettingsError, match="no such folder"):
-        forget(place.settings, lead, [tmp_path / "none"], {})
+        forget(place.settings, [lead], [tmp_path / "none"], {})
 
 
 @pytest.mark.parametrize("answer", ["n\n", ""])
@@ -277,9 +278,9 @@ def test_postgresql_forgets_too(copy: TrainedCrm, server: Server, lead: str) -> 
     settings = settings_of(copy.crm_toml, HOTLEAD_STORE_URL=url)
     with served(copy.crm_toml, HOTLEAD_OPEN="1", HOTLEAD_STORE_URL=url) as live:
         send(live.url, lead)
-        result = forget(settings, lead, [], {})
+        result = forget(settings, [lead], [], {})
         assert result.store is not None
-        assert {name for name, rows in result.store.items() if rows} == {*result.store} - {"spool"}
+        assert {name for name, rows in result.store.rows.items() if rows} == {*result.store.rows} - {"spool"}
         assert live.components.store.lead(lead) is None
         assert live.components.store.scores(lead) == []
 
