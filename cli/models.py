@@ -71,7 +71,7 @@ def _export_training_data(crm_toml: Path, out: Path | None, sent_back: bool, rep
     from serving.store.store import Store
 
     settings = service_settings(crm_toml, out)
-    store = Store.open(settings.store_url, settings.spool)
+    store = Store.open(settings.store_url, settings.spool, key_file=settings.pseudonym_key_file)
     try:
         report_step(Message("exporting the data of the service"))
         export = export_store(store, load_settings(crm_toml), crm_toml, settings.out, now_ms(), sent_back)

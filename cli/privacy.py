@@ -13,7 +13,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli.options import DEFAULT_CRM_TOML, EXIT_STOPPED, Json, LangOption, Out, ServedToml, service_settings
+from cli.options import (
+    DEFAULT_CRM_TOML,
+    EXIT_STOPPED,
+    Json,
+    Lang,
+    LangOption,
+    Out,
+    ServedToml,
+    service_settings,
+)
 from features.messages import Message
 
 if TYPE_CHECKING:
@@ -30,6 +39,9 @@ def forget(
         str | None,
         typer.Option(help="The column of --file. Default: lead_id, that of crm.toml, else the first."),
     ] = None,
+    is_lifted: Annotated[
+        bool, typer.Option("--lift", help="Erase nothing: let erased leads be stored again.")
+    ] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")] = False,
     also: Annotated[
         list[Path] | None,
@@ -51,10 +63,26 @@ def forget(
         lead_ids = [chosen]
     else:
         lead_ids = read_lead_ids(Path(str(file)), column, load_settings(crm_toml).leads.id)
+    if is_lifted:
+        _lift(settings, lead_ids, as_json, lang)
+        return
     if not yes and not _confirm(_question(lead_ids, settings).text(lang)):
         raise typer.Exit(EXIT_STOPPED)
     result = forget_leads(settings, lead_ids, also or [], os.environ)
     console.emit(result.to_dict(), result.lines(), as_json, lang)
+
+
+def _lift(settings: ServiceSettings, lead_ids: Sequence[str], as_json: bool, lang: Lang) -> None:
+    from cli import console
+    from serving.jobs.forget_lead import lift
+
+    count = lift(settings, lead_ids)
+    sentence = Message(
+        "{count:,} of {leads:,} leads were erased, and are stored again from now on.",
+        count=count,
+        leads=len(lead_ids),
+    )
+    console.emit({"lifted": count}, iter([sentence]), as_json, lang)
 
 
 def _split_arguments(lead_id: str | None, crm_toml: Path, is_list: bool) -> tuple[str | None, Path]:

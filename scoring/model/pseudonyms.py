@@ -49,7 +49,7 @@ class Pseudonyms:
     @property
     def key_id(self) -> str:
         """What distinguishes the key from others, and does not reveal it."""
-        return self._digest("key", "")[:_KEY_ID_LENGTH]
+        return self.digest("key", "")[:_KEY_ID_LENGTH]
 
     def derive(self, lead_id: str) -> str:
         """The pseudonym of a lead id: 16 hex digits."""
@@ -57,9 +57,10 @@ class Pseudonyms:
 
     def derive_from_former(self, name: str) -> str:
         """The pseudonym of the lead that had one without a key."""
-        return self._digest("evidence", name)[:_LENGTH]
+        return self.digest("evidence", name)[:_LENGTH]
 
-    def _digest(self, purpose: str, text: str) -> str:
+    def digest(self, purpose: str, text: str) -> str:
+        """The HMAC (64 hex digits) of a text; those of different purposes have nothing in common."""
         return hmac.digest(self.key, f"{purpose}:{text}".encode(), "sha256").hex()
 
 

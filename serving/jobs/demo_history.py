@@ -48,7 +48,7 @@ def simulate_history(
     """
     now = now_ms() if now is None else now
     scorer = build_scorer(crm, None, "no_model", progress)
-    store = Store.open(settings.store_url, settings.spool)
+    store = Store.open(settings.store_url, settings.spool, key_file=settings.pseudonym_key_file)
     try:
         progress(Message("living through half a year on the rules alone"))
         hot_since = score_moments(store, export.crm, scorer, past_moments(now))

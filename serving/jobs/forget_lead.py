@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from sqlalchemy.engine import make_url
 
@@ -23,6 +24,7 @@ from serving.store.store import Store
 
 PATIENCE_SECONDS = 10.0
 """How long a busy or unavailable store is retried."""
+T = TypeVar("T")
 _REMOTE = "MLFLOW_TRACKING_URI"
 
 
@@ -60,9 +62,12 @@ class ForgetResult:
 
     @property
     def counts(self) -> Mapping[str, int]:
-        """The number of leads that were erased, and of those that were not known."""
-        erased = self.evidence.leads | (self.store.leads if self.store else set())
-        return {"erased": len(erased), "not_known": len(self.lead_ids) - len(erased)}
+        """The number of leads that were erased, that were erased before, and that were not known."""
+        store = self.store or ErasedLeads()
+        erased = self.evidence.leads | store.leads
+        before = len(store.suppressed_before - erased)
+        unknown = len(self.lead_ids) - len(erased) - before
+        return {"erased": len(erased), "erased_before": before, "not_known": unknown}
 
     def lines(self) -> Iterator[Message]:
         """What was erased, and what was not, in sentences."""
@@ -70,8 +75,9 @@ class ForgetResult:
         if len(self.lead_ids) > 1:
             counts = self.counts
             yield Message(
-                "leads: {erased:,} erased, {not_known:,} not known",
+                "leads: {erased:,} erased, {erased_before:,} erased before, {not_known:,} not known",
                 erased=counts["erased"],
+                erased_before=counts["erased_before"],
                 not_known=counts["not_known"],
             )
         yield self._of_store()
@@ -147,14 +153,31 @@ def forget(
     return ForgetResult(lead_ids, settings.shown_store, store, erased, named, remote, also)
 
 
+def lift(settings: ServiceSettings, lead_ids: Sequence[str], patience: float = PATIENCE_SECONDS) -> int:
+    """Let the service store erased leads again; how many of them were erased. Raises OutsideError."""
+    if not _store_exists(settings):
+        return 0
+    with _opened_store(settings) as store:
+        return _retry_while_unavailable(lambda: store.lift(lead_ids), patience)
+
+
 def _erase_from_store(
     settings: ServiceSettings, lead_ids: Sequence[str], patience: float
 ) -> ErasedLeads | None:
     if not _store_exists(settings):
         return None
+    erased = ErasedLeads()
+    with _opened_store(settings) as store:
+        return _retry_while_unavailable(lambda: store.forget(lead_ids, erased), patience)
+
+
+@contextmanager
+def _opened_store(settings: ServiceSettings) -> Iterator[Store]:
+    """The store. Raises OutsideError where the block finds it unavailable."""
     try:
-        with closing(Store.open(settings.store_url, settings.spool)) as store:
-            return _retry_while_unavailable(store, lead_ids, patience)
+        key_file = settings.pseudonym_key_file
+        with closing(Store.open(settings.store_url, settings.spool, key_file=key_file)) as store:
+            yield store
     except (StoreUnavailable, OSError) as problem:
         raise _unavailable_error(settings, problem) from None
 
@@ -172,12 +195,12 @@ def _store_exists(settings: ServiceSettings) -> bool:
     return False
 
 
-def _retry_while_unavailable(store: Store, lead_ids: Sequence[str], patience: float) -> ErasedLeads:
-    """Erase, and retry while the store is busy or unavailable. Raises StoreUnavailable in the end."""
-    until, erased = time.monotonic() + patience, ErasedLeads()
+def _retry_while_unavailable(work: Callable[[], T], patience: float) -> T:
+    """The result of `work`, retried while the store is busy or away. Raises StoreUnavailable in the end."""
+    until = time.monotonic() + patience
     while True:
         try:
-            return store.forget(lead_ids, erased)
+            return work()
         except StoreUnavailable as problem:
             if time.monotonic() + problem.retry_after > until:
                 raise

@@ -59,6 +59,8 @@ class ImportResult:
             translate("import_records", lang, kind=kind, **{name: f"{counts[name]:,}" for name in _OUTCOMES})
             for kind, counts in self.records.items()
         ]
+        if suppressed := sum(counts["suppressed"] for counts in self.records.values()):
+            sentences.append(translate("import_suppressed", lang, count=f"{suppressed:,}"))
         stages = {stage: f"{self.stages[stage]:,}" for stage in STAGES}
         sentences.append(translate("import_scored", lang, **stages))
         if self.absent:
@@ -81,7 +83,7 @@ def import_crm(
     What the model knows otherwise is reported by `progress`, in `lang`, before any score changes. Raises
     StoreUnavailable and SettingsError.
     """
-    store = Store.open(settings.store_url, settings.spool)
+    store = Store.open(settings.store_url, settings.spool, key_file=settings.pseudonym_key_file)
     try:
         model_watcher = ModelWatcher(crm, settings.bundles)
         model_watcher.refresh()

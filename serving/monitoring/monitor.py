@@ -95,7 +95,9 @@ def monitor_service(
         )
     watch = ModelWatcher(crm, settings.bundles)
     watch.refresh()
-    with closing(Store.open(settings.store_url, settings.spool)) as store:
+    with closing(
+        Store.open(settings.store_url, settings.spool, key_file=settings.pseudonym_key_file)
+    ) as store:
         try:
             return monitor_store(store, settings, crm, watch.live_model.scorer, now, since)
         except StoreUnavailable as problem:

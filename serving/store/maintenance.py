@@ -5,14 +5,15 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from contextlib import suppress
 
-from features.clock import now_ms
 from serving.store.backends.base import Cursor, Database, rollback_and_close
 from serving.store.circuit_breaker import CircuitBreaker
 from serving.store.disk_queue import DiskQueue
 from serving.store.errors import RETRY_SECONDS, StoreUnavailable, describe_error
 from serving.store.migrate import migrate
 from serving.store.records import Prediction
+from serving.store.suppression import SuppressionList
 from serving.store.writer import Writer
 
 TICK_SECONDS = 0.25
@@ -30,16 +31,23 @@ class StoreMaintenance:
     """Maintains one store, in a thread of its own, until it is closed."""
 
     def __init__(
-        self, database: Database, disk_queue: DiskQueue, breaker: CircuitBreaker, writer: Writer
+        self,
+        database: Database,
+        disk_queue: DiskQueue,
+        breaker: CircuitBreaker,
+        writer: Writer,
+        suppression: SuppressionList,
     ) -> None:
-        self._database, self._disk_queue = database, disk_queue
+        self._database, self._disk_queue, self._suppression = database, disk_queue, suppression
         self._breaker, self._writer = breaker, writer
         self._closing, self._last_error = threading.Event(), ""
         self._thread = threading.Thread(target=self._run, name="store-maintenance", daemon=True)
 
     def start(self) -> None:
-        """Probe the database once in this thread, then start the thread."""
+        """Probe the database and read the suppression list once in this thread, then start the thread."""
         self._probe()
+        with suppress(StoreUnavailable):
+            self._suppression.refresh(self._database)
         self._thread.start()
 
     def stop(self) -> None:
@@ -70,13 +78,15 @@ class StoreMaintenance:
         if self._breaker.is_open:
             self._probe()
         try:
+            if not self._breaker.is_open:
+                self._suppression.refresh(self._database)
             while not self._breaker.is_open and not self._closing.is_set() and self._disk_queue.waiting:
                 if not self._writer.run(self._drain) or self._closing.wait(DRAIN_PAUSE_SECONDS):
                     break
         except _DatabaseFailed as problem:
             self._breaker.trip(str(problem))
         except StoreUnavailable:
-            return  # closed meanwhile
+            return  # closed meanwhile, or unavailable again
         except OSError as problem:
             # The database may be fine: a damaged queue must not stop the writing. Logged once.
             if (error := describe_error(problem)) != self._last_error:
@@ -136,5 +146,4 @@ class StoreMaintenance:
         leads = list({prediction.lead_id for prediction in predictions})
         existing = set(self._database.find_predictions(cursor, leads))
         rows = [p for p in predictions if (p.lead_id, p.as_of, p.scored_at, p.request_id) not in existing]
-        if rows:
-            self._database.insert_predictions(cursor, rows, now_ms())
+        self._writer.insert_predictions(cursor, rows)

@@ -7,7 +7,7 @@ and wait in the queue on disk while the database is unavailable.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
 from functools import partial
 from pathlib import Path
@@ -16,8 +16,10 @@ from typing import Any, TypeVar
 from sqlalchemy.engine import Connection, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
+from features.clock import now_ms
 from features.errors import SettingsError
 from features.messages import Message
+from scoring.model.pseudonyms import KEY_FILE
 from serving.store import reads
 from serving.store.backends.base import Cursor, Database
 from serving.store.backends.sqlite import SqliteDatabase
@@ -37,6 +39,7 @@ from serving.store.records import (
     StoredState,
     WriteOutcome,
 )
+from serving.store.suppression import SuppressionList
 from serving.store.tables import metadata
 from serving.store.writer import PredictionsJob, RecordsJob, Writer
 
@@ -61,21 +64,24 @@ _TABLES = sorted(name for name, table in metadata.tables.items() if "lead_id" in
 class Store:
     """Thread-safe. Open it after a fork, not before."""
 
-    def __init__(self, database: Database, queue: DiskQueue) -> None:
+    def __init__(self, database: Database, queue: DiskQueue, suppression: SuppressionList) -> None:
         self._database, self._queue, self._breaker = database, queue, CircuitBreaker()
-        self._writer = Writer(database, queue, self._breaker)
-        self._direct_writer = DirectWriter(database)
-        self._maintenance = StoreMaintenance(database, queue, self._breaker, self._writer)
+        self._suppression = suppression
+        self._writer = Writer(database, queue, self._breaker, suppression)
+        self._direct_writer = DirectWriter(database, suppression)
+        self._maintenance = StoreMaintenance(database, queue, self._breaker, self._writer, suppression)
         self._maintenance.start()
 
     @staticmethod
-    def open(url: str, spool: Path, spool_limit: int = SPOOL_LIMIT) -> Store:
+    def open(url: str, spool: Path, spool_limit: int = SPOOL_LIMIT, key_file: Path | None = None) -> Store:
         """The store at a URL: sqlite:///file.db or postgresql://host/name, created or migrated.
 
-        `spool` is the folder of the queue on disk, of at most `spool_limit` bytes. A database that is
-        unavailable now is no error. Raises SettingsError for an invalid URL.
+        `spool` is the folder of the queue on disk, of at most `spool_limit` bytes; `key_file` holds the key
+        of the suppression list (None: `pseudonym.key` beside the folder). A database that is unavailable now
+        is no error. Raises SettingsError for an invalid URL.
         """
-        return Store(database_from_url(url), DiskQueue(spool, spool_limit))
+        suppression = SuppressionList(key_file or spool.with_name(KEY_FILE))
+        return Store(database_from_url(url), DiskQueue(spool, spool_limit), suppression)
 
     @property
     def is_unavailable(self) -> bool:
@@ -103,6 +109,9 @@ class Store:
         The future never fails: it returns where the predictions are.
         """
         future: Future[StoredState] = Future()
+        if not predictions:
+            future.set_result("stored")
+            return future
         # Not while jobs wait for the writer: steady scoring would keep the database's lock from it.
         writes_directly = self._writer.is_idle and not self._breaker.is_open
         if writes_directly and self._direct_writer.try_write(predictions):
@@ -110,6 +119,10 @@ class Store:
         else:
             self._writer.submit(PredictionsJob(future, predictions))
         return future
+
+    def find_suppressed(self, lead_ids: Iterable[str]) -> frozenset[str]:
+        """Those of some leads that were erased: nothing of them is stored."""
+        return self._suppression.find(lead_ids)
 
     def lead(self, lead_id: str, before: int | None = None) -> StoredLead | None:
         """The history of a lead; None if it is unknown. `before` as in `leads`. Raises StoreUnavailable."""
@@ -141,7 +154,7 @@ class Store:
         return self.read(lambda connection: reads.call_list(connection, owner, limit, now, after))
 
     def forget(self, lead_ids: Sequence[str], erased: ErasedLeads | None = None) -> ErasedLeads:
-        """Erase leads; `erased` is what a call that failed has erased before.
+        """Erase leads and put them on the suppression list; `erased` is what a failed call erased before.
 
         Their traces in free pages of an SQLite file are cleared as well; in PostgreSQL, vacuum does that
         later. Raises StoreUnavailable: repeat the call then.
@@ -155,14 +168,27 @@ class Store:
     def _erase_chunk(self, lead_ids: Sequence[str], erased: ErasedLeads) -> None:
         """Erase a few leads, with one transaction in the writer's thread."""
 
-        def erase(cursor: Cursor) -> tuple[set[str], dict[str, int]]:
+        def erase(cursor: Cursor) -> tuple[set[str], set[str], dict[str, int]]:
+            before = self._suppression.add(self._database, cursor, lead_ids, now_ms())
             present = {i for name in _TABLES for i in self._database.find_leads(cursor, name, lead_ids)}
-            return present, {name: self._database.erase(cursor, name, lead_ids) for name in _TABLES}
+            return before, present, {name: self._database.erase(cursor, name, lead_ids) for name in _TABLES}
 
         # No process may drain the leads' predictions into the database meanwhile.
         with self._queue.erasing(lead_ids) as queued:
-            present, rows = self._writer.transact(True, erase)
-        erased.add(present.union(queued), {**rows, "spool": len(queued)})
+            before, present, rows = self._writer.transact(True, erase)
+        erased.add(present.union(queued), {**rows, "spool": len(queued)}, before)
+
+    def lift(self, lead_ids: Sequence[str]) -> int:
+        """Take leads off the suppression list; how many were on it. Raises StoreUnavailable."""
+
+        def lift_chunk(chunk: Sequence[str]) -> int:
+            return self._writer.transact(
+                True, lambda cursor: self._suppression.lift(self._database, cursor, chunk)
+            )
+
+        lifted = sum(self._run_in_writer(partial(lift_chunk, chunk)) for chunk in in_chunks(lead_ids))
+        self._suppression.refresh(self._database)
+        return lifted
 
     def prune(self, before: int) -> int:
         """Delete predictions made before a moment (ms UTC), but not present scores; how many.

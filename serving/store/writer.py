@@ -14,11 +14,12 @@ from typing import Any, Generic, TypeAlias, TypeVar
 
 from features.clock import now_ms
 from serving.store.backends.base import Cursor, Database, DriverConnection, rollback_and_close
-from serving.store.backends.inserts import Entry, insert_new
+from serving.store.backends.inserts import Entry, insert_new, lead_of
 from serving.store.circuit_breaker import CircuitBreaker
 from serving.store.disk_queue import DiskQueue
 from serving.store.errors import InvalidRecord, StoreUnavailable, WriteConflict, describe_error
 from serving.store.records import Prediction, StoredState, WriteOutcome
+from serving.store.suppression import SuppressionList
 
 ROWS_A_GROUP = 5_000
 ATTEMPTS = 3
@@ -79,8 +80,11 @@ class Writer:
     one; any other error is passed to all jobs of the group.
     """
 
-    def __init__(self, database: Database, disk_queue: DiskQueue, breaker: CircuitBreaker) -> None:
+    def __init__(
+        self, database: Database, disk_queue: DiskQueue, breaker: CircuitBreaker, suppression: SuppressionList
+    ) -> None:
         self._database, self._disk_queue, self._breaker = database, disk_queue, breaker
+        self._suppression = suppression
         self._queue: SimpleQueue[Job | None] = SimpleQueue()
         self._connections: dict[bool, DriverConnection] = {}
         self._current_group: list[Job] = []
@@ -205,12 +209,23 @@ class Writer:
         lists = [job.rows for job in group]
         try:
             self._breaker.check()
-            outcomes = self._with_retry(True, lambda cursor: insert_new(self._database, cursor, lists))
+            outcomes = self._with_retry(True, lambda cursor: self._insert_records(cursor, lists))
         except Exception as problem:
             self._handle_records_error(group, problem)
             return
         for job, job_outcomes in zip(group, outcomes, strict=True):
             job.settle(job_outcomes)
+
+    def _insert_records(self, cursor: Cursor, lists: Sequence[Sequence[Entry]]) -> list[list[WriteOutcome]]:
+        erased = self._suppression.find_now(
+            cursor, (lead_of(entry) for entries in lists for entry in entries)
+        )
+        return insert_new(self._database, cursor, lists, erased)
+
+    def insert_predictions(self, cursor: Cursor, predictions: Sequence[Prediction]) -> None:
+        """Insert predictions, without those of erased leads."""
+        if rows := self._suppression.drop(cursor, predictions):
+            self._database.insert_predictions(cursor, rows, now_ms())
 
     def _handle_records_error(self, group: Sequence[RecordsJob], problem: Exception) -> None:
         if self._database.is_invalid(problem) and len(group) > 1:
@@ -228,9 +243,7 @@ class Writer:
         rows = [p for job in group for p in job.rows]
         try:
             if rows:
-                self._with_retry(
-                    False, lambda cursor: self._database.insert_predictions(cursor, rows, now_ms())
-                )
+                self._with_retry(False, lambda cursor: self.insert_predictions(cursor, rows))
         except Exception as problem:
             self._handle_predictions_error(group, problem)
             return

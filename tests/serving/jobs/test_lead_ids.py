@@ -95,7 +95,7 @@ def test_the_leads_of_a_file_are_erased_and_counted(tmp_path: Path) -> None:
 def test_counts_are_said_in_a_sentence(tmp_path: Path) -> None:
     settings = settings_of(small_crm(tmp_path, leads=2))
     result = forget(settings, ["a", "b"], [], {})
-    assert str(next(iter(result.lines()))).startswith("leads: 0 erased, 2 not known")
+    assert str(next(iter(result.lines()))).startswith("leads: 0 erased, 0 erased before, 2 not known")
 
 
 def test_either_a_lead_or_a_file(tmp_path: Path) -> None:
