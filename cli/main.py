@@ -61,6 +61,7 @@ app.command()(service.follow)
 app.command()(service.outcomes)
 app.command()(service.monitor)
 app.command()(privacy.forget)
+app.command("export-lead")(privacy.export_lead)
 app.add_typer(rules.app, name="rules")
 app.add_typer(keys.app, name="keys")
 

@@ -1,4 +1,4 @@
-"""Commands of data protection: forget.
+"""Commands of data protection: forget, export-lead.
 
 Imports inside the commands keep `hotlead --help` fast: each loads only what it runs.
 """
@@ -29,6 +29,12 @@ if TYPE_CHECKING:
     from serving.settings import ServiceSettings
 
 
+AlsoFolders = Annotated[
+    list[Path] | None,
+    typer.Option(help="Also search this folder, for example the artifacts of an MLflow server."),
+]
+
+
 def forget(
     lead_id: Annotated[str | None, typer.Argument(help="The lead's id; not with --file.")] = None,
     crm_toml: ServedToml = DEFAULT_CRM_TOML,
@@ -43,10 +49,7 @@ def forget(
         bool, typer.Option("--lift", help="Erase nothing: let erased leads be stored again.")
     ] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")] = False,
-    also: Annotated[
-        list[Path] | None,
-        typer.Option(help="Also search this folder, for example the artifacts of an MLflow server."),
-    ] = None,
+    also: AlsoFolders = None,
     out: Out = None,
     lang: LangOption = "en",
     as_json: Json = False,
@@ -70,6 +73,37 @@ def forget(
         raise typer.Exit(EXIT_STOPPED)
     result = forget_leads(settings, lead_ids, also or [], os.environ)
     console.emit(result.to_dict(), result.lines(), as_json, lang)
+
+
+def export_lead(
+    lead_id: Annotated[str, typer.Argument(help="The lead's id.")],
+    crm_toml: ServedToml = DEFAULT_CRM_TOML,
+    to: Annotated[
+        Path | None, typer.Option(help="Write the document to this file instead of printing it.")
+    ] = None,
+    also: AlsoFolders = None,
+    out: Out = None,
+    lang: LangOption = "en",
+) -> None:
+    """Write everything that is known of a lead as one JSON document, for a person who asks for it."""
+    import json
+
+    from cli import console
+    from features.clock import now_ms
+    from features.files import atomic_file
+    from features.settings import load_settings
+    from serving.jobs.export_lead import export_lead as export
+
+    settings, crm = service_settings(crm_toml, out), load_settings(crm_toml)
+    document = export(settings, crm, lead_id, now_ms(), lang, also or [])
+    text = json.dumps(document, ensure_ascii=False, indent=2)
+    if to is None:
+        print(text)
+        return
+    with atomic_file(to) as part:
+        part.touch(mode=0o600)
+        part.write_text(text + "\n", encoding="utf-8")
+    console.print_written_files(lang, to)
 
 
 def _lift(settings: ServiceSettings, lead_ids: Sequence[str], as_json: bool, lang: Lang) -> None:

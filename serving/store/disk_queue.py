@@ -42,6 +42,7 @@ _OLDEST = (
 # Not count(*), which reads the file: erased predictions in the middle are counted until it is drained.
 _ROWS = "SELECT coalesce((SELECT max(seq) FROM queue) - (SELECT min(seq) FROM queue) + 1, 0)"
 _ERASE = "DELETE FROM queue WHERE lead_id IN (SELECT value FROM json_each(?)) RETURNING lead_id"
+_OF_LEAD = "SELECT prediction FROM queue WHERE lead_id = ? ORDER BY seq"
 log = logging.getLogger(__name__)
 
 
@@ -133,6 +134,14 @@ class DiskQueue:
                 # secure_delete clears neither what moved when a page was split, nor the write-ahead log.
                 connection.execute("VACUUM")
                 truncate_wal(connection)
+
+    def find(self, lead_id: str) -> list[Prediction]:
+        """The predictions of a lead that wait. Raises OSError."""
+        if not self._path.exists():
+            return []
+        with _convert_errors(), closing(self._open()) as connection:
+            texts = connection.execute(_OF_LEAD, (lead_id,)).fetchall()
+        return [prediction for (text,) in texts if (prediction := _parse(text)) is not None]
 
     def close(self) -> None:
         """Close the connection that stays open. The queue can be used afterwards; it opens it again."""

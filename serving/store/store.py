@@ -120,6 +120,10 @@ class Store:
             self._writer.submit(PredictionsJob(future, predictions))
         return future
 
+    def find_queued(self, lead_id: str) -> list[Prediction]:
+        """The predictions of a lead in the queue on disk. Raises OSError."""
+        return self._queue.find(lead_id)
+
     def find_suppressed(self, lead_ids: Iterable[str]) -> frozenset[str]:
         """Those of some leads that were erased: nothing of them is stored."""
         return self._suppression.find(lead_ids)
