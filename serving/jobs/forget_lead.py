@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -19,11 +20,14 @@ from serving.jobs.lead_ids import find_files_with_ids
 from serving.settings import ServiceSettings, shown_url
 from serving.store.disk_queue import DiskQueue
 from serving.store.errors import StoreUnavailable
+from serving.store.inactive_leads import InactiveLeads, find_inactive_leads
 from serving.store.records import ErasedLeads
 from serving.store.store import Store
 
 PATIENCE_SECONDS = 10.0
 """How long a busy or unavailable store is retried."""
+MAX_INACTIVE = 10_000
+"""The number of inactive leads that one run erases."""
 T = TypeVar("T")
 _REMOTE = "MLFLOW_TRACKING_URI"
 
@@ -130,8 +134,11 @@ def forget(
     also: Sequence[Path],
     environ: Mapping[str, str],
     patience: float = PATIENCE_SECONDS,
+    may_return: bool = False,
 ) -> ForgetResult:
     """Erase leads from the store, and from the evidence below the output folder and in `also`.
+
+    Unless they `may_return`, nothing of them is stored any more.
 
     Raises OutsideError when the store is unavailable for `patience` seconds or a file cannot be written,
     DataError when an evidence table cannot be read. A second call continues where the first one failed.
@@ -140,7 +147,7 @@ def forget(
         if not folder.is_dir():
             raise SettingsError("--also {folder}: there is no such folder.", folder=folder)
     pseudonyms = Pseudonyms.load(settings.pseudonym_key_file)
-    store = _erase_from_store(settings, lead_ids, patience)
+    store = _erase_from_store(settings, lead_ids, patience, may_return)
     erased = erase_leads((settings.out, *also), settings.bundles, lead_ids, pseudonyms)
     if erased.unreadable:
         raise DataError(
@@ -153,6 +160,17 @@ def forget(
     return ForgetResult(lead_ids, settings.shown_store, store, erased, named, remote, also)
 
 
+def find_inactive(settings: ServiceSettings, days: int, now: int) -> InactiveLeads:
+    """The leads to which nothing has happened for so many days, at most `MAX_INACTIVE` of them.
+
+    `now` is ms UTC. Raises OutsideError.
+    """
+    if not _store_exists(settings):
+        return InactiveLeads([], 0)
+    with _opened_store(settings) as store:
+        return store.read(partial(find_inactive_leads, days=days, now=now, limit=MAX_INACTIVE))
+
+
 def lift(settings: ServiceSettings, lead_ids: Sequence[str], patience: float = PATIENCE_SECONDS) -> int:
     """Let the service store erased leads again; how many of them were erased. Raises OutsideError."""
     if not _store_exists(settings):
@@ -162,13 +180,13 @@ def lift(settings: ServiceSettings, lead_ids: Sequence[str], patience: float = P
 
 
 def _erase_from_store(
-    settings: ServiceSettings, lead_ids: Sequence[str], patience: float
+    settings: ServiceSettings, lead_ids: Sequence[str], patience: float, may_return: bool
 ) -> ErasedLeads | None:
     if not _store_exists(settings):
         return None
     erased = ErasedLeads()
     with _opened_store(settings) as store:
-        return _retry_while_unavailable(lambda: store.forget(lead_ids, erased), patience)
+        return _retry_while_unavailable(lambda: store.forget(lead_ids, erased, may_return), patience)
 
 
 @contextmanager

@@ -157,23 +157,27 @@ class Store:
         """
         return self.read(lambda connection: reads.call_list(connection, owner, limit, now, after))
 
-    def forget(self, lead_ids: Sequence[str], erased: ErasedLeads | None = None) -> ErasedLeads:
-        """Erase leads and put them on the suppression list; `erased` is what a failed call erased before.
+    def forget(
+        self, lead_ids: Sequence[str], erased: ErasedLeads | None = None, may_return: bool = False
+    ) -> ErasedLeads:
+        """Erase leads and, unless they may return, put them on the suppression list.
 
-        Their traces in free pages of an SQLite file are cleared as well; in PostgreSQL, vacuum does that
-        later. Raises StoreUnavailable: repeat the call then.
+        `erased` is what a failed call erased before. Traces in free pages of an SQLite file are cleared as
+        well; in PostgreSQL, vacuum does that later. Raises StoreUnavailable: repeat the call then.
         """
         erased = ErasedLeads() if erased is None else erased
         for chunk in in_chunks(list(dict.fromkeys(lead_ids))):
-            self._run_in_writer(partial(self._erase_chunk, chunk, erased))
+            self._run_in_writer(partial(self._erase_chunk, chunk, erased, may_return))
         self._database.clear_free_pages(lead_ids)
         return erased
 
-    def _erase_chunk(self, lead_ids: Sequence[str], erased: ErasedLeads) -> None:
+    def _erase_chunk(self, lead_ids: Sequence[str], erased: ErasedLeads, may_return: bool) -> None:
         """Erase a few leads, with one transaction in the writer's thread."""
 
         def erase(cursor: Cursor) -> tuple[set[str], set[str], dict[str, int]]:
-            before = self._suppression.add(self._database, cursor, lead_ids, now_ms())
+            before = set[str]()
+            if not may_return:
+                before = self._suppression.add(self._database, cursor, lead_ids, now_ms())
             present = {i for name in _TABLES for i in self._database.find_leads(cursor, name, lead_ids)}
             return before, present, {name: self._database.erase(cursor, name, lead_ids) for name in _TABLES}
 

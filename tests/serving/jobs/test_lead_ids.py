@@ -102,7 +102,7 @@ def test_either_a_lead_or_a_file(tmp_path: Path) -> None:
     crm_toml = small_crm(tmp_path, leads=2)
     (tmp_path / "ids.txt").write_text("L1\n")
     for arguments, words in (
-        (["L1", crm_toml, "--file", tmp_path / "ids.txt"], "either a lead or --file"),
+        (["L1", crm_toml, "--file", tmp_path / "ids.txt"], "Name one of these"),
         ([], "Name the lead to erase"),
     ):
         completed = run("forget", *arguments, "--yes")
