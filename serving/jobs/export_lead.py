@@ -31,7 +31,7 @@ from serving.store.records import KINDS
 from serving.store.store import Store
 from serving.store.tables import RECORDS, current_scores, predictions
 
-JsonObject = dict[str, Any]
+LeadDocument = dict[str, Any]
 _TIMES = ("at", "as_of", "scored_at", "deadline", "created_at", "due_at", "expires_at", "stage_since")
 _JSON_COLUMNS = ("attributes", "hearing", "detail")
 _INTERNAL = ("seq", "digest", "lead_id")
@@ -45,7 +45,7 @@ def export_lead(
     now: int,
     lang: Language = "en",
     also: Sequence[Path] = (),
-) -> JsonObject:
+) -> LeadDocument:
     """All records, scores and evidence of a lead as one JSON document, as of `now` (ms UTC).
 
     `about` says in the language what each part is. Evidence is read below the output folder, in the bundles
@@ -66,7 +66,7 @@ def export_lead(
     }
 
 
-def _read_store(settings: ServiceSettings, lead_id: str, card: Scorecard, lang: Language) -> JsonObject:
+def _read_store(settings: ServiceSettings, lead_id: str, card: Scorecard, lang: Language) -> LeadDocument:
     """The parts of the store; all are empty without one."""
     url = make_url(settings.store_url)
     if url.get_backend_name() == "sqlite" and not Path(url.database or "").exists():
@@ -89,22 +89,22 @@ def _read_store(settings: ServiceSettings, lead_id: str, card: Scorecard, lang: 
     return {**parts, "queued_scores": queued, "erased": is_erased}
 
 
-def _read_tables(connection: Connection, lead_id: str) -> JsonObject:
+def _read_tables(connection: Connection, lead_id: str) -> LeadDocument:
     """The rows of a lead by kind of record, every version; its scores and its present one."""
-    parts: JsonObject = {kind: _rows(connection, RECORDS[kind], lead_id, "at") for kind in KINDS}
+    parts: LeadDocument = {kind: _rows(connection, RECORDS[kind], lead_id, "at") for kind in KINDS}
     present = _rows(connection, current_scores, lead_id, "as_of")
     parts["current_score"] = present[0] if present else None
     parts["scores"] = _rows(connection, predictions, lead_id, "as_of")
     return parts
 
 
-def _rows(connection: Connection, table: Table, lead_id: str, time_column: str) -> list[JsonObject]:
+def _rows(connection: Connection, table: Table, lead_id: str, time_column: str) -> list[LeadDocument]:
     statement = select(table).where(table.c.lead_id == lead_id).order_by(table.c[time_column])
     rows: Iterable[Row[Any]] = connection.execute(statement)
     return [_to_values({**row._mapping}) for row in rows]
 
 
-def _to_values(row: Mapping[str, Any]) -> JsonObject:
+def _to_values(row: Mapping[str, Any]) -> LeadDocument:
     """A row with times in ISO 8601 and JSON as values, without what only the store needs."""
     return {str(name): _to_value(name, value) for name, value in row.items() if name not in _INTERNAL}
 
@@ -117,14 +117,14 @@ def _to_value(name: str, value: Any) -> Any:
     return iso_exact(value) if name in _TIMES else value
 
 
-def _evidence(folders: Iterable[Path], lead_id: str, pseudonyms: Pseudonyms) -> list[JsonObject]:
+def _evidence(folders: Iterable[Path], lead_id: str, pseudonyms: Pseudonyms) -> list[LeadDocument]:
     """The rows of a lead in each evidence table."""
     names = {"": former_pseudonym(lead_id), pseudonyms.key_id: pseudonyms.derive(lead_id)}
     paths = {path.resolve(): None for folder in folders for path in sorted(folder.rglob(EVIDENCE_FILE))}
     return [part for path in paths for part in _rows_of_table(path, names)]
 
 
-def _rows_of_table(path: Path, names: Mapping[str, str]) -> Iterator[JsonObject]:
+def _rows_of_table(path: Path, names: Mapping[str, str]) -> Iterator[LeadDocument]:
     try:
         name = names.get(read_key_id(pq.read_schema(path)))
         table = pq.read_table(path)
@@ -136,6 +136,6 @@ def _rows_of_table(path: Path, names: Mapping[str, str]) -> Iterator[JsonObject]
         yield {"file": str(path), "pseudonym": name, "rows": [_without_gaps(row) for row in rows]}
 
 
-def _without_gaps(row: Mapping[str, Any]) -> JsonObject:
+def _without_gaps(row: Mapping[str, Any]) -> LeadDocument:
     """The values of a row of evidence; those that are not known are left out."""
     return {key: value for key, value in row.items() if value is not None and value == value}

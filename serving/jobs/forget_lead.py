@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
@@ -16,6 +16,7 @@ from features.errors import DataError, OutsideError, SettingsError
 from features.messages import Message
 from scoring.evaluation.erase_leads import ErasureReport, erase_leads
 from scoring.model.pseudonyms import KEY_FILE_VARIABLE, Pseudonyms
+from serving.jobs.export_training_data import erase_from_export
 from serving.jobs.lead_ids import find_files_with_ids
 from serving.settings import ServiceSettings, shown_url
 from serving.store.disk_queue import DiskQueue
@@ -38,7 +39,7 @@ class ForgetResult:
 
     `store` has the rows by table, None without a store; `named_in` are CSV files below the output folder
     that still contain the id of a lead; `remote` is an MLflow server of whose artifacts only those in `also`
-    were searched.
+    were searched; `training_data` has the rows by table of `hotlead train --from-store`.
     """
 
     lead_ids: Sequence[str]
@@ -48,6 +49,7 @@ class ForgetResult:
     named_in: Sequence[Path]
     remote: str | None
     also: Sequence[Path] = ()
+    training_data: Mapping[Path, int] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, object]:
         evidence = self.evidence
@@ -57,6 +59,7 @@ class ForgetResult:
             "store": self.store and self.store.rows,
             "evidence": {str(path): rows for path, rows in evidence.tables.items()},
             "pages": [*map(str, evidence.pages)],
+            "training_data": {str(path): rows for path, rows in self.training_data.items()},
             "removed": [*map(str, evidence.removed)],
             "other_key": [*map(str, evidence.other_key)],
             "named_in": [*map(str, self.named_in)],
@@ -85,6 +88,8 @@ class ForgetResult:
                 not_known=counts["not_known"],
             )
         yield self._of_store()
+        for path, rows in self.training_data.items():
+            yield Message("{path}: {rows:,} rows erased", path=path, rows=rows)
         for path, rows in evidence.tables.items():
             yield Message("{path}: renamed in {rows:,} rows", path=path, rows=rows)
         yield from (Message("{path}: renamed", path=path) for path in evidence.pages)
@@ -155,9 +160,10 @@ def forget(
             "All else is erased. Delete it or train again, then run this again.",
             names=[*erased.unreadable],
         )
+    training_data = erase_from_export(settings.out, lead_ids)
     named = find_files_with_ids(sorted(settings.out.rglob("*.csv")), lead_ids)
     remote = _remote_tracking_uri(settings, environ)
-    return ForgetResult(lead_ids, settings.shown_store, store, erased, named, remote, also)
+    return ForgetResult(lead_ids, settings.shown_store, store, erased, named, remote, also, training_data)
 
 
 def find_inactive(settings: ServiceSettings, days: int, now: int) -> InactiveLeads:

@@ -6,14 +6,17 @@ import json
 from contextlib import closing
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 
 from features.errors import DataError, HotleadError
+from features.settings import load_settings
+from serving.jobs.export_training_data import export_store
 from serving.jobs.forget_lead import forget
 from serving.jobs.lead_ids import find_files_with_ids, read_lead_ids
 from serving.store.store import Store
 from tests.helpers.service.live_service import settings_of
-from tests.helpers.service.stores import activity, add_predictions, add_records, hot
+from tests.helpers.service.stores import MOMENT_MS, activity, add_predictions, add_records, hot, record
 from tests.helpers.small_crm import run, small_crm
 
 COUNT = 2_500
@@ -96,6 +99,20 @@ def test_counts_are_said_in_a_sentence(tmp_path: Path) -> None:
     settings = settings_of(small_crm(tmp_path, leads=2))
     result = forget(settings, ["a", "b"], [], {})
     assert str(next(iter(result.lines()))).startswith("leads: 0 erased, 0 erased before, 2 not known")
+
+
+def test_the_training_data_of_the_store_are_erased_too(tmp_path: Path) -> None:
+    crm_toml = small_crm(tmp_path, leads=2)
+    settings = settings_of(crm_toml)
+    with closing(Store.open(settings.store_url, settings.spool)) as store:
+        add_records(store, *(record("leads", i, lead_id=i, attributes={}, created_at=MOMENT_MS) for i in ("X1", "X2")))
+        add_records(store, activity("a1", lead_id="X1"), activity("a2", lead_id="X2"))
+        export_store(store, load_settings(crm_toml), crm_toml, settings.out, 2 * MOMENT_MS, False)
+    folder = settings.out / "from-store"
+    result = forget(settings, ["X1"], [], {})
+    assert {path.stem: rows for path, rows in result.training_data.items()} == {"leads": 1, "activities": 1}
+    leads = [pq.read_table(path)["lead_id"].to_pylist() for path in folder.glob("*.parquet")]
+    assert {lead for column in leads for lead in column} == {"X2"}
 
 
 def test_either_a_lead_or_a_file(tmp_path: Path) -> None:
