@@ -105,7 +105,9 @@ def test_the_training_data_of_the_store_are_erased_too(tmp_path: Path) -> None:
     crm_toml = small_crm(tmp_path, leads=2)
     settings = settings_of(crm_toml)
     with closing(Store.open(settings.store_url, settings.spool)) as store:
-        add_records(store, *(record("leads", i, lead_id=i, attributes={}, created_at=MOMENT_MS) for i in ("X1", "X2")))
+        add_records(
+            store, *(record("leads", i, lead_id=i, attributes={}, created_at=MOMENT_MS) for i in ("X1", "X2"))
+        )
         add_records(store, activity("a1", lead_id="X1"), activity("a2", lead_id="X2"))
         export_store(store, load_settings(crm_toml), crm_toml, settings.out, 2 * MOMENT_MS, False)
     folder = settings.out / "from-store"
