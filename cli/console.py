@@ -269,6 +269,12 @@ def print_next_steps(lang: Language, *steps: Message | str) -> None:
     print_message(Message("Next:\n{lines}", lines=lines), lang)
 
 
+def confirm(question: str) -> bool:
+    """Ask on stderr, and read y or yes from stdin."""
+    print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)
+    return sys.stdin.readline().strip().lower() in ("y", "yes")
+
+
 def emit(values: Mapping[str, Any], lines: Iterable[Message | str], as_json: bool, lang: Language) -> None:
     """Print a result as one JSON object or as lines of text."""
     if as_json:

@@ -13,7 +13,7 @@ import typer
 from typer.exceptions import TyperException
 from typer.main import get_command
 
-from cli import data, keys, models, rules, service
+from cli import data, keys, models, privacy, rules, service
 from cli.audit_log import audit_log
 from cli.help import translate_help
 from cli.options import EXIT_STOPPED, find_language
@@ -61,7 +61,8 @@ app.command("import")(service.import_export)
 app.command()(service.follow)
 app.command()(service.outcomes)
 app.command()(service.monitor)
-app.command()(service.forget)
+app.command()(privacy.forget)
+app.command("export-lead")(privacy.export_lead)
 app.command()(audit_log)
 app.command()(service.prune)
 app.add_typer(rules.app, name="rules")

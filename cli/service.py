@@ -1,4 +1,4 @@
-"""Commands of the service: serve, follow, import, outcomes, monitor, forget.
+"""Commands of the service: serve, follow, import, outcomes, monitor.
 
 Imports inside the commands keep `hotlead --help` fast: each loads only what it runs.
 """
@@ -6,7 +6,6 @@ Imports inside the commands keep `hotlead --help` fast: each loads only what it 
 from __future__ import annotations
 
 import os
-import sys
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -17,7 +16,6 @@ import typer
 from cli.options import (
     DEFAULT_CRM_TOML,
     EXIT_ACTION_NEEDED,
-    EXIT_STOPPED,
     Json,
     LangOption,
     Out,
@@ -195,35 +193,6 @@ def monitor(
         raise typer.Exit(EXIT_ACTION_NEEDED)
 
 
-def forget(
-    lead_id: Annotated[str, typer.Argument(help="The lead's id.")],
-    crm_toml: ServedToml = DEFAULT_CRM_TOML,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")] = False,
-    also: Annotated[
-        list[Path] | None,
-        typer.Option(help="Also search this folder, for example the artifacts of an MLflow server."),
-    ] = None,
-    out: Out = None,
-    lang: LangOption = "en",
-    as_json: Json = False,
-) -> None:
-    """Erase a lead from the store of the service and from the evidence of the models."""
-    from cli import console
-    from serving.jobs.forget_lead import forget as forget_lead
-
-    settings = service_settings(crm_toml, out)
-    question = Message(
-        "Erase all data of lead {lead_id!r} from {store} and {folder}?",
-        lead_id=lead_id,
-        store=settings.shown_store,
-        folder=settings.out,
-    )
-    if not yes and not _confirm(question.text(lang)):
-        raise typer.Exit(EXIT_STOPPED)
-    result = forget_lead(settings, lead_id, also or [], os.environ)
-    console.emit(result.to_dict(), result.lines(), as_json, lang)
-
-
 def prune(
     crm_toml: ServedToml = DEFAULT_CRM_TOML,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")] = False,
@@ -238,12 +207,7 @@ def prune(
 
     settings = service_settings(crm_toml, out)
     old = find_old_predictions(settings, now_ms())
-    if old is not None and not yes and not _confirm(old.question(settings).text(lang)):
+    if old is not None and not yes and not console.confirm(old.question(settings).text(lang)):
         raise typer.Exit(EXIT_STOPPED)
     result = PruneResult(0, None) if old is None else prune_predictions(settings, old)
     console.emit(result.to_dict(), [result.line()], as_json, lang)
-
-
-def _confirm(question: str) -> bool:
-    print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)
-    return sys.stdin.readline().strip().lower() in ("y", "yes")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import secrets
 import shutil
 import time
 import uuid
@@ -81,6 +82,31 @@ def write_private(path: Path, content: bytes, mode: int = 0o600) -> None:
         file.write(content)
         file.flush()
         os.fsync(descriptor)
+
+
+def load_or_make_secret(path: Path) -> bytes:
+    """The content of a file of 32 random bytes in hex, mode 0600, made once, whichever process comes first.
+
+    Raises OutsideError when it can be neither read nor written.
+    """
+    try:
+        if not path.exists():
+            _make_secret(path)
+        return path.read_bytes()
+    except OSError as problem:
+        raise write_error(path, problem) from None
+
+
+def _make_secret(path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    write_private(part, secrets.token_hex(32).encode())
+    try:
+        os.link(part, path)  # fails where another was first
+    except FileExistsError:
+        pass
+    finally:
+        part.unlink()
 
 
 @contextmanager

@@ -48,7 +48,12 @@ class Components:
         self.schema = AttributeSchema.from_settings(self.crm)
         self.metrics = Metrics(ROUTES, clock)
         self.model_watcher = ModelWatcher(self.crm, settings.bundles)
-        self.store = Store.open(settings.store_url, settings.spool, marker=store_marker(settings))
+        self.store = Store.open(
+            settings.store_url,
+            settings.spool,
+            marker=store_marker(settings),
+            key_file=settings.pseudonym_key_file,
+        )
         self.overrides = OverrideMirror(self.store)
         self.predictor = Predictor(self.schema, self.model_watcher, self.store, self.overrides, self.metrics)
         self.intake = RecordIntake(self.schema, self.store, self.overrides, self.metrics)

@@ -13,6 +13,7 @@ from pydantic import AliasGenerator, BaseModel, BeforeValidator, ConfigDict, Fie
 from features.errors import InvalidValue, SettingsError
 from features.messages import Message, as_message
 from features.toml import explain_invalid
+from scoring.model.pseudonyms import KEY_FILE
 
 MIB = 2**20
 LEVELS = ("debug", "info", "warning", "error")
@@ -91,6 +92,7 @@ class ServiceSettings(BaseModel):
         default_factory=lambda data: f"sqlite:///{data['out'] / 'store.db'}", repr=False
     )
     keys_file: AbsolutePath = Field(default_factory=lambda data: data["out"] / "keys.json")
+    pseudonym_key_file: AbsolutePath = Field(default_factory=lambda data: data["out"] / KEY_FILE)
     bundles: AbsolutePath = Field(default_factory=lambda data: data["out"] / "bundles")
     open_on_loopback: Annotated[bool, BeforeValidator(_parse_boolean)] = Field(
         default=False, validation_alias="HOTLEAD_OPEN"

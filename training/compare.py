@@ -12,6 +12,7 @@ from features.messages import Message
 from features.settings import CrmSettings
 from scoring.evaluation.comparison import ModelVsRules
 from scoring.evaluation.replay import CardReplay
+from scoring.model.pseudonyms import Pseudonyms, key_file
 from scoring.model.thresholds import find_evaluated_thresholds
 from scoring.pages.comparison import comparison_page
 from scoring.pages.page import Page, Text
@@ -110,7 +111,9 @@ def replay(
 
         report_step(Message("no model yet: replaying on all closed deals of the CRM"))
         data, loaded = load_dataset(settings, out, report_step, lang)
-        evidence = build_unscored_evidence(data, loaded.crm, dict(settings.segments))
+        evidence = build_unscored_evidence(
+            data, loaded.crm, dict(settings.segments), Pseudonyms.load(key_file(out))
+        )
         return CardReplay(evidence, present, card)
     for one in (present, card):
         check_features_unchanged(settings, one, registered_model)

@@ -14,6 +14,7 @@ from features.kinds import Language
 from features.messages import Message
 from features.settings import CrmSettings, load_settings
 from scoring.evaluation.segments import measure_segments
+from scoring.model.pseudonyms import Pseudonyms, key_file
 from training.fitting.choosing import choose
 from training.fitting.cross_fit import score_served
 from training.fitting.dataset import build_dataset, check_enough_deals
@@ -101,8 +102,8 @@ def train(
     served = score_served(data, recipe, model, evaluation, seed)
     about = describe_training(loaded, data, evaluation, recipe, audit, seed)
     about["time_to_win"] = describe_time_to_win(data, seed)
-    data = data.with_segments(recipe.segments)
-    evidence = build_evidence(data, evaluation, served, loaded.crm, dict(settings.segments))
+    data, pseudonyms = data.with_segments(recipe.segments), Pseudonyms.load(key_file(out))
+    evidence = build_evidence(data, evaluation, served, loaded.crm, dict(settings.segments), pseudonyms)
     segments = measure_segments(evidence)
     return TrainingResult(
         loaded=loaded,

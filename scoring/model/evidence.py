@@ -1,12 +1,11 @@
 """The evidence table: the newest closed deals that a model was evaluated on, with their features.
 
 Thresholds, comparison, replay and the gate are computed from it alone, without the CRM. A row is an
-example (a lead at a moment). Lead ids are hashed.
+example (a lead at a moment). Leads have pseudonyms.
 """
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -19,6 +18,7 @@ from numpy.typing import NDArray
 
 from features.columns import Bools, Column, Floats, Ints, Texts, take
 from features.errors import DataError
+from scoring.model.pseudonyms import KEY_ID, Pseudonyms, read_key_id
 from scoring.statistics.paired_differences import LabeledLeads
 
 MODEL, POINTS, SERVED = "model", "points", "served"
@@ -38,7 +38,8 @@ class Evidence:
 
     `scores` are log-odds by their source: "model", its parts "points" (with a scorecard), "linear" and
     "trees", "served", and the baselines. `reasons` are the contributions of each feature to the model's
-    score, nan in rows for which they were not computed.
+    score, nan in rows for which they were not computed. `key_id` names the key of the pseudonyms; evidence
+    of earlier versions has none.
     """
 
     lead: NDArray[np.object_]
@@ -52,6 +53,7 @@ class Evidence:
     segments: Mapping[str, Texts]
     reasons: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
     dated: bool = True
+    key_id: str = ""
 
     def __len__(self) -> int:
         return len(self.won)
@@ -81,6 +83,13 @@ class Evidence:
         columns |= {name: take_columns(getattr(self, name)) for name in _TABLES}
         return replace(self, **columns)
 
+    def with_pseudonyms(self, pseudonyms: Pseudonyms) -> Evidence:
+        """The same leads under a key, where they have the pseudonyms of an earlier version."""
+        if self.key_id:
+            return self
+        lead = np.array([pseudonyms.derive_from_former(name) for name in self.lead], dtype=object)
+        return replace(self, lead=lead, key_id=pseudonyms.key_id)
+
     def save(self, path: Path) -> None:
         """Write as Parquet."""
         columns: dict[str, pa.Array] = {"lead": pa.array(self.lead.tolist(), pa.string())}
@@ -90,7 +99,7 @@ class Evidence:
         columns |= {_FEATURE + name: _to_arrow(values) for name, values in self.features.items()}
         columns |= {_SEGMENT + name: _to_arrow(values) for name, values in self.segments.items()}
         columns |= {_REASON + name: pa.array(values) for name, values in self.reasons.items()}
-        table = pa.table(columns).replace_schema_metadata({_DATED: str(self.dated)})
+        table = pa.table(columns).replace_schema_metadata({_DATED: str(self.dated), KEY_ID: self.key_id})
         pq.write_table(table, path, compression="zstd")
 
     @staticmethod
@@ -122,12 +131,8 @@ class Evidence:
             segments={n: v for n, v in read_columns(_SEGMENT).items() if isinstance(v, Texts)},
             reasons={n: np.asarray(v, np.float32) for n, v in read_columns(_REASON).items()},
             dated=(table.schema.metadata or {}).get(_DATED.encode()) != b"False",
+            key_id=read_key_id(table.schema),
         )
-
-
-def pseudonym(lead_id: str) -> str:
-    """A stable pseudonym of a lead id. It is unkeyed, so guessable ids can be tried."""
-    return hashlib.sha256(f"hotlead:{lead_id}".encode()).hexdigest()[:16]
 
 
 def _to_arrow(column: Column) -> pa.Array:

@@ -33,7 +33,10 @@ class ScoreResponse(Score):
     ]
     stored: Annotated[
         StoredState,
-        Field(description="Whether the answer is stored; queued: on disk, until the store is back."),
+        Field(
+            description="Whether the answer is stored; queued: on disk, until the store is back; suppressed: "
+            "never, for the lead was erased."
+        ),
     ]
 
 
@@ -78,12 +81,15 @@ _UNKNOWN = "The type of an activity that no feature names: misspelt, or not used
 
 
 class Acknowledgement(TypedDict):
-    """The record is on the disk."""
+    """The record is on the disk, or its lead was erased and nothing of it is stored any more."""
 
     id: Annotated[str, Field(description="The sender's id, or the hash in its place.")]
     version: int
     lead_id: str
-    outcome: Literal["stored", "already known"]
+    outcome: Annotated[
+        Literal["stored", "already known", "suppressed"],
+        Field(description="suppressed: the lead was erased, and the record is not stored."),
+    ]
     ignored_attributes: NotRequired[Annotated[list[str], Field(description=_IGNORED)]]
     unknown_activities: NotRequired[Annotated[list[str], Field(description=_UNKNOWN)]]
 

@@ -22,7 +22,11 @@ from serving.store.records import HotRow, Record, WriteOutcome
 TREND_DAYS, TREND_ROWS, STEADY_POINTS = 7, 1_000, 2
 """The trend compares with the score of a week before; less than two points is no change."""
 _TIMES = ("as_of", "scored_at", "deadline", "stage_since", "first_contact_at")
-_OUTCOMES: Mapping[WriteOutcome, str] = {"stored": "stored", "known": "already known"}
+_OUTCOMES: Mapping[WriteOutcome, str] = {
+    "stored": "stored",
+    "known": "already known",
+    "suppressed": "suppressed",
+}
 
 
 def format_score(scored: ScoredLead) -> dict[str, object]:

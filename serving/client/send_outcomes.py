@@ -36,6 +36,7 @@ class SendReport:
             "stored": result.stored,
             "known": result.already_known,
             "kept": result.new_or_known,
+            "suppressed": result.suppressed,
             "still_open": self.deals.still_open,
             "at_odds": len(result.conflicts),
             "set_aside": self._rejected_count,
@@ -58,6 +59,10 @@ class SendReport:
             yield Message(
                 "{count:,} more, of lists with conflicts, are stored, now or from before.",
                 count=result.new_or_known,
+            )
+        if result.suppressed:
+            yield Message(
+                "{count:,} are of leads that were erased, and were not stored.", count=result.suppressed
             )
         if result.conflicts:
             yield Message(

@@ -35,11 +35,13 @@ class RejectedDeal:
 
 @dataclass
 class SendResult:
-    """Counts and errors. `new_or_known` deals are in the service, which did not say since when."""
+    """Counts and errors. `new_or_known` deals are in the service, which did not say since when; `suppressed`
+    ones are of erased leads, and not stored."""
 
     stored: int = 0
     already_known: int = 0
     new_or_known: int = 0
+    suppressed: int = 0
     conflicts: list[RejectedDeal] = field(default_factory=list)
     rejected: list[RejectedDeal] = field(default_factory=list)
 
@@ -95,12 +97,13 @@ class OutcomeSender:
             outcomes = [result["outcome"] for result in answer.json()["results"]]
         except (ValueError, LookupError, TypeError):
             raise _not_hotlead_error(answer) from None
-        stored = outcomes.count("stored")
+        stored, suppressed = outcomes.count("stored"), outcomes.count("suppressed")
+        self.result.suppressed += suppressed
         if partly_stored:
-            self.result.new_or_known += len(outcomes)
+            self.result.new_or_known += len(outcomes) - suppressed
         else:
             self.result.stored += stored
-            self.result.already_known += len(outcomes) - stored
+            self.result.already_known += len(outcomes) - stored - suppressed
 
     def _handle_conflicts(self, positions: Sequence[int], answer: httpx.Response) -> None:
         """Set the conflicting deals aside. The others are stored, unless the answer left conflicts out."""

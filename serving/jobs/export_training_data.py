@@ -15,6 +15,7 @@ from typing import Any, TypeAlias
 
 import orjson
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import tomlkit
 from sqlalchemy import bindparam, select
@@ -211,3 +212,23 @@ def _render_crm_toml(crm_toml: Path, crm: CrmSettings, now: int) -> str:
         roles.pop(role)
     config.get("review", {}).pop("costs", None)
     return tomlkit.dumps(config)
+
+
+def erase_from_export(out: Path, lead_ids: Sequence[str]) -> dict[Path, int]:
+    """Delete the rows of leads from the exported tables in `out`, if there are any; the rows by table.
+
+    Raises OutsideError if a table cannot be written.
+    """
+    erased: dict[Path, int] = {}
+    for path in sorted((out / FOLDER).glob("*.parquet")):
+        try:
+            table = pq.read_table(path)
+        except (pa.ArrowException, OSError):
+            path.unlink()  # torn: the next export writes it anew
+            continue
+        rest = table.filter(pc.invert(pc.is_in(table["lead_id"], pa.array(lead_ids, _TEXT))))
+        if len(rest) < len(table):
+            with atomic_file(path) as part:
+                pq.write_table(rest, part)
+            erased[path] = len(table) - len(rest)
+    return erased

@@ -60,6 +60,8 @@ class ImportResult:
             translate("import_records", lang, kind=kind, **{name: f"{counts[name]:,}" for name in _OUTCOMES})
             for kind, counts in self.records.items()
         ]
+        if suppressed := sum(counts["suppressed"] for counts in self.records.values()):
+            sentences.append(translate("import_suppressed", lang, count=f"{suppressed:,}"))
         stages = {stage: f"{self.stages[stage]:,}" for stage in STAGES}
         sentences.append(translate("import_scored", lang, **stages))
         if self.absent:

@@ -18,15 +18,20 @@ from serving.store import reads
 from serving.store.records import Record, RecordKind, WriteOutcome
 from serving.store.store import Store
 
-ImportOutcome: TypeAlias = Literal["stored", "corrected", "known"]
+ImportOutcome: TypeAlias = Literal["stored", "corrected", "known", "suppressed"]
 ImportCounts: TypeAlias = Mapping[RecordKind, Counter[ImportOutcome]]
 BATCH_SIZE = 5_000
 """The number of records that are stored with one flush to the disk."""
-_OUTCOMES: Mapping[WriteOutcome, ImportOutcome] = {"stored": "stored", "known": "known", "conflict": "known"}
+_OUTCOMES: Mapping[WriteOutcome, ImportOutcome] = {
+    "stored": "stored",
+    "known": "known",
+    "conflict": "known",
+    "suppressed": "suppressed",
+}
 
 
 def store_export(store: Store, export: CrmExport, settings: CrmSettings) -> ImportCounts:
-    """Store an export; the number of records of each kind that were new, corrected or known.
+    """Store an export; how many records of each kind were new, corrected, known, or of erased leads.
 
     Raises StoreUnavailable; what was stored before stays, and the next import continues.
     """

@@ -47,6 +47,7 @@ class Metrics:
 
         self._scored = counter("scores", "Scores given.", "decided_by", "stage")
         self._fell_back = counter("fallbacks", "Scores by the rules alone, and why.", "cause")
+        self._suppressed = counter("suppressed_scores", "Scores of erased leads, which are not stored.")
         self._request_counter = counter("requests", "Requests answered.", "route", "method", "status")
         self._recorded = counter("records", "Records sent to be kept.", "kind", "outcome")
         self._failed_sign_ins = counter(
@@ -96,8 +97,12 @@ class Metrics:
         if cause:
             self._fell_back.labels(cause).inc(count)
 
+    def count_suppressed_scores(self, count: int) -> None:
+        """Count scores of erased leads, which are given and not stored."""
+        self._suppressed.inc(count)
+
     def count_records(self, kind: str, outcome: str, count: int = 1) -> None:
-        """Count records of a kind that were stored, known already or in conflict."""
+        """Count records of a kind that were stored, known already, in conflict or of an erased lead."""
         self._recorded.labels(kind, outcome).inc(count)
 
     def count_failed_sign_in(self, door: str) -> None:

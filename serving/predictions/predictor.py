@@ -91,18 +91,20 @@ class Predictor:
             facts = lead
             _check_created(facts, options)
             scores, predictions = self._score(facts, options)
-        stored = await self._store_and_count(scores, predictions)
-        return ScoredLead(scores[0], facts.ignored, facts.unknown_types, stored)
+        states = await self._store_and_count(scores, predictions)
+        return ScoredLead(scores[0], facts.ignored, facts.unknown_types, states[0])
 
     async def predict_batch(self, parsed: ParsedBatch, options: ScoreOptions) -> list[ScoredLead | LeadError]:
         """The score or the error of each lead of a batch, at its place."""
         async with self.batch_slot:
             batch, scores, predictions = await asyncio.to_thread(self._score_batch, parsed, options)
-        stored = await self._store_and_count(scores, predictions)
+        states = await self._store_and_count(scores, predictions)
         leads = batch.leads
         scored = (
             ScoredLead(score, ignored, unknown_types, stored)
-            for score, ignored, unknown_types in zip(scores, leads.ignored, leads.unknown_types, strict=True)
+            for score, ignored, unknown_types, stored in zip(
+                scores, leads.ignored, leads.unknown_types, states, strict=True
+            )
         )
         return [batch.errors.get(i) or next(scored) for i in range(batch.count)]
 
@@ -173,13 +175,19 @@ class Predictor:
 
     async def _store_and_count(
         self, scores: Sequence[Score], predictions: Sequence[Prediction]
-    ) -> StoredState:
-        """Where the predictions are stored; the scores are then counted in the metrics."""
+    ) -> Sequence[StoredState]:
+        """Where each prediction is stored; the scores are then counted in the metrics."""
+        erased = self._store.find_suppressed([prediction.lead_id for prediction in predictions])
+        if erased:
+            predictions = [p for p in predictions if p.lead_id not in erased]
         future = self._store.add_predictions(predictions)
         stored = future.result() if future.done() else await asyncio.wrap_future(future)
         for key, count in Counter([(s.decided_by, s.stage, s.fallback) for s in scores]).items():
             self._metrics.count_scores(*key, count)
-        return stored
+        if not erased:
+            return [stored] * len(scores)
+        self._metrics.count_suppressed_scores(len(scores) - len(predictions))
+        return ["suppressed" if score.lead_id in erased else stored for score in scores]
 
 
 def _check_created(facts: LeadFacts, options: ScoreOptions) -> None:

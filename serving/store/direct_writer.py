@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from features.clock import now_ms
 from serving.store.backends.base import Database, DriverConnection, rollback_and_close
 from serving.store.records import Prediction
+from serving.store.suppression import SuppressionList
 
 FEW = 4
 _BUSY_CODES = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
@@ -20,8 +21,8 @@ class DirectWriter:
     connection: DriverConnection | None
     """Open from the first write until one fails."""
 
-    def __init__(self, database: Database) -> None:
-        self._database, self._lock = database, threading.Lock()
+    def __init__(self, database: Database, suppression: SuppressionList) -> None:
+        self._database, self._suppression, self._lock = database, suppression, threading.Lock()
         self.connection = None
         self._open = database.is_local
 
@@ -59,7 +60,8 @@ class DirectWriter:
             if problem.sqlite_errorcode & 0xFF in _BUSY_CODES:
                 return False
             raise
-        self._database.insert_predictions(cursor, predictions, now_ms())
+        if rows := self._suppression.drop(cursor, predictions):
+            self._database.insert_predictions(cursor, rows, now_ms())
         cursor.execute("COMMIT")
         return True
 

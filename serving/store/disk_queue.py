@@ -42,6 +42,8 @@ _OLDEST = (
 )
 # Not count(*), which reads the file: erased predictions in the middle are counted until it is drained.
 _ROWS = "SELECT coalesce((SELECT max(seq) FROM queue) - (SELECT min(seq) FROM queue) + 1, 0)"
+_ERASE = "DELETE FROM queue WHERE lead_id IN (SELECT value FROM json_each(?)) RETURNING lead_id"
+_OF_LEAD = "SELECT prediction FROM queue WHERE lead_id = ? ORDER BY seq"
 log = logging.getLogger(__name__)
 
 
@@ -112,30 +114,38 @@ class DiskQueue:
                 connection.execute("COMMIT")
 
     @contextmanager
-    def erasing(self, lead_id: str) -> Iterator[list[int]]:
-        """Delete the predictions of a lead after the block, during which no process drains the queue.
+    def erasing(self, lead_ids: Sequence[str]) -> Iterator[list[str]]:
+        """Delete the predictions of leads after the block, during which no process drains the queue.
 
-        Yields a list to which the number of predictions is added at the end. Raises OSError.
+        Yields a list to which the lead of each prediction is added at the end. Raises OSError.
         """
-        counts: list[int] = []
+        erased: list[str] = []
         if not self._path.exists() and not self.waiting:
-            yield counts
+            yield erased
             return
         with ExitStack() as stack:
             with _convert_errors():
                 connection = self._begin(stack, None)
             if former := next(self._folder.glob(FORMER_FILES), None):
-                raise DiskQueueError(
-                    f"{former} may contain the lead: restart the service, or delete the file"
-                )
-            yield counts
+                raise DiskQueueError(f"{former} may contain a lead: restart the service, or delete the file")
+            yield erased
             with _convert_errors():
-                deleted = connection.execute("DELETE FROM queue WHERE lead_id = ?", (lead_id,))
+                erased += [
+                    lead_id
+                    for (lead_id,) in connection.execute(_ERASE, (orjson.dumps(list(lead_ids)).decode(),))
+                ]
                 connection.execute("COMMIT")
                 # secure_delete clears neither what moved when a page was split, nor the write-ahead log.
                 connection.execute("VACUUM")
                 truncate_wal(connection)
-            counts.append(deleted.rowcount)
+
+    def find(self, lead_id: str) -> list[Prediction]:
+        """The predictions of a lead that wait. Raises OSError."""
+        if not self._path.exists():
+            return []
+        with _convert_errors(), closing(self._open()) as connection:
+            texts = connection.execute(_OF_LEAD, (lead_id,)).fetchall()
+        return [prediction for (text,) in texts if (prediction := _parse(text)) is not None]
 
     def close(self) -> None:
         """Close the connection that stays open. The queue can be used afterwards; it opens it again."""

@@ -6,9 +6,9 @@ import logging
 import threading
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import partial
 
-from features.clock import now_ms
 from serving.observability.limited_log import LimitedLog
 from serving.store.activities.blocks import pack_block
 from serving.store.activities.packing import PackingRequests
@@ -19,6 +19,7 @@ from serving.store.disk_queue import DiskQueue
 from serving.store.errors import RETRY_SECONDS, StoreUnavailable, describe_error
 from serving.store.records import Prediction, Record
 from serving.store.state.identity import StoreMarker, open_database
+from serving.store.suppression import SuppressionList
 from serving.store.writer import Writer
 
 TICK_SECONDS = 0.25
@@ -44,18 +45,21 @@ class StoreMaintenance:
         breaker: CircuitBreaker,
         writer: Writer,
         signal: ChangeSignal,
+        suppression: SuppressionList,
         marker: StoreMarker | None,
     ) -> None:
         self._database, self._disk_queue, self._marker = database, disk_queue, marker
         self._breaker, self._writer, self._signal = breaker, writer, signal
-        self._limited_log = LimitedLog(log)
+        self._suppression, self._limited_log = suppression, LimitedLog(log)
         self._closing, self._last_error = threading.Event(), ""
         self._packing = PackingRequests()
         self._thread = threading.Thread(target=self._run, name="store-maintenance", daemon=True)
 
     def start(self) -> None:
-        """Probe the database once in this thread, then start the thread."""
+        """Probe the database and read the suppression list once in this thread, then start the thread."""
         self._probe()
+        with suppress(StoreUnavailable):
+            self._suppression.refresh(self._database)
         self._thread.start()
 
     def request_packing(self, lead_id: str) -> None:
@@ -111,13 +115,15 @@ class StoreMaintenance:
         if self._breaker.is_open:
             self._probe()
         try:
+            if not self._breaker.is_open:
+                self._suppression.refresh(self._database)
             while not self._breaker.is_open and not self._closing.is_set() and self._disk_queue.waiting:
                 if not self._writer.run(self._drain) or self._closing.wait(DRAIN_PAUSE_SECONDS):
                     break
         except _DatabaseFailed as problem:
             self._breaker.trip(str(problem))
         except StoreUnavailable:
-            return  # closed meanwhile
+            return  # closed meanwhile, or unavailable again
         except OSError as problem:
             # The database may be fine: a damaged queue must not stop the writing. Logged once.
             if (error := describe_error(problem)) != self._last_error:
@@ -179,5 +185,4 @@ class StoreMaintenance:
         leads = list({prediction.lead_id for prediction in predictions})
         existing = set(self._database.find_predictions(cursor, leads))
         rows = [p for p in predictions if (p.lead_id, p.as_of, p.scored_at, p.request_id) not in existing]
-        if rows:
-            self._database.insert_predictions(cursor, rows, now_ms())
+        self._writer.insert_predictions(cursor, rows)

@@ -21,10 +21,11 @@ from serving.store.errors import InvalidRecord
 RecordKind: TypeAlias = Literal[
     "leads", "activities", "outcomes", "opportunities", "handovers", "overrides", "verdicts"
 ]
-WriteOutcome: TypeAlias = Literal["stored", "known", "conflict"]
-"""The outcome of a record: new; stored already with this content; stored already with other content."""
-StoredState: TypeAlias = Literal["stored", "queued", "not_stored"]
-"""Where predictions are: in the database; in the queue on disk; nowhere."""
+WriteOutcome: TypeAlias = Literal["stored", "known", "conflict", "suppressed"]
+"""The outcome of a record: new; stored already with this content; stored already with other content; not
+stored, as its lead was erased."""
+StoredState: TypeAlias = Literal["stored", "queued", "not_stored", "suppressed"]
+"""Where predictions are: in the database; in the queue on disk; nowhere; nowhere, as the lead was erased."""
 ColumnType: TypeAlias = Literal["text", "time", "real", "object"]
 SqlValue: TypeAlias = str | int | float | None
 StepsByLead: TypeAlias = Mapping[str, tuple[SalesStep, ...]]
@@ -150,6 +151,22 @@ class StoredSteps:
     corrected: StepsByLead = field(default_factory=dict)
     count: int = 0
     newest: tuple[int, ...] = ()
+
+
+@dataclass
+class ErasedLeads:
+    """Erased rows by table, those of the queue on disk as "spool", the leads that had any, and those that
+    were on the suppression list before."""
+
+    rows: dict[str, int] = field(default_factory=dict)
+    leads: set[str] = field(default_factory=set)
+    suppressed_before: set[str] = field(default_factory=set)
+
+    def add(self, leads: set[str], rows: Mapping[str, int], suppressed_before: set[str]) -> None:
+        self.leads |= leads
+        self.suppressed_before |= suppressed_before - self.leads
+        for table, count in rows.items():
+            self.rows[table] = self.rows.get(table, 0) + count
 
 
 class ListCursor(NamedTuple):

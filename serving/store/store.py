@@ -7,7 +7,7 @@ and wait in the queue on disk while the database is unavailable.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
 from functools import partial
 from pathlib import Path
@@ -16,8 +16,10 @@ from typing import Any, TypeVar
 from sqlalchemy.engine import Connection, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
+from features.clock import now_ms
 from features.errors import SettingsError
 from features.messages import Message
+from scoring.model.pseudonyms import KEY_FILE
 from serving.store import reads
 from serving.store.activities.blocks import drop_blocks_of_keys, find_corrected_keys
 from serving.store.backends.base import Cursor, Database
@@ -30,6 +32,7 @@ from serving.store.errors import InvalidRecord, StoreUnavailable, describe_error
 from serving.store.maintenance import StoreMaintenance
 from serving.store.queries import in_chunks
 from serving.store.records import (
+    ErasedLeads,
     HotRow,
     ListCursor,
     Prediction,
@@ -41,6 +44,7 @@ from serving.store.records import (
 from serving.store.state.audit_log import Actor, Change, append_changes
 from serving.store.state.identity import StoreMarker
 from serving.store.state.retention import RetentionPlan, plan_retention
+from serving.store.suppression import SuppressionList
 from serving.store.tables import activity_blocks, metadata
 from serving.store.writer import PredictionsJob, RecordsJob, Writer
 
@@ -66,25 +70,40 @@ class Store:
     """Thread-safe. Open it after a fork, not before."""
 
     def __init__(
-        self, database: Database, queue: DiskQueue, signal: ChangeSignal, marker: StoreMarker | None = None
+        self,
+        database: Database,
+        queue: DiskQueue,
+        signal: ChangeSignal,
+        suppression: SuppressionList,
+        marker: StoreMarker | None = None,
     ) -> None:
         self._database, self._queue, self._breaker = database, queue, CircuitBreaker()
-        self._writer = Writer(database, queue, self._breaker, signal.announce)
-        self._direct_writer, self._signal = DirectWriter(database), signal
-        self._maintenance = StoreMaintenance(database, queue, self._breaker, self._writer, signal, marker)
+        self._suppression, self._signal = suppression, signal
+        self._writer = Writer(database, queue, self._breaker, suppression, signal.announce)
+        self._direct_writer = DirectWriter(database, suppression)
+        self._maintenance = StoreMaintenance(
+            database, queue, self._breaker, self._writer, signal, suppression, marker
+        )
         self._maintenance.start()
 
     @staticmethod
     def open(
-        url: str, spool: Path, spool_limit: int = SPOOL_LIMIT, marker: StoreMarker | None = None
+        url: str,
+        spool: Path,
+        spool_limit: int = SPOOL_LIMIT,
+        marker: StoreMarker | None = None,
+        key_file: Path | None = None,
     ) -> Store:
         """The store at a URL: sqlite:///file.db or postgresql://host/name, created or migrated.
 
         `spool` is the folder of the queue on disk, of at most `spool_limit` bytes. `marker` knows the store
-        of this installation: where it is missing, none is created, and it is unavailable. A database that is
+        of this installation: where it is missing, none is created, and it is unavailable. `key_file` holds
+        the key of the suppression list (None: `pseudonym.key` beside the folder). A database that is
         unavailable now is no error. Raises SettingsError for an invalid URL.
         """
-        return Store(database_from_url(url), DiskQueue(spool, spool_limit), ChangeSignal(spool), marker)
+        suppression = SuppressionList(key_file or spool.with_name(KEY_FILE))
+        queue, signal = DiskQueue(spool, spool_limit), ChangeSignal(spool)
+        return Store(database_from_url(url), queue, signal, suppression, marker)
 
     @property
     def is_unavailable(self) -> bool:
@@ -121,6 +140,9 @@ class Store:
         The future never fails: it returns where the predictions are.
         """
         future: Future[StoredState] = Future()
+        if not predictions:
+            future.set_result("stored")
+            return future
         # Not while jobs wait for the writer: steady scoring would keep the database's lock from it.
         writes_directly = self._writer.is_idle and not self._breaker.is_open
         if writes_directly and self._direct_writer.try_write(predictions):
@@ -129,8 +151,17 @@ class Store:
             self._writer.submit(PredictionsJob(future, predictions))
         return future
 
+    def find_queued(self, lead_id: str) -> list[Prediction]:
+        """The predictions of a lead in the queue on disk. Raises OSError."""
+        return self._queue.find(lead_id)
+
+    def find_suppressed(self, lead_ids: Iterable[str]) -> frozenset[str]:
+        """Those of some leads that were erased: nothing of them is stored."""
+        return self._suppression.find(lead_ids)
+
     def lead(self, lead_id: str, before: int | None = None, limit: int | None = None) -> StoredLead | None:
         """The history of a lead; None if it is unknown. `before` as in `leads`.
+
 
         Raises ManyActivities if the lead and its account have more activities than `limit` (None: any
         number), and StoreUnavailable.
@@ -165,23 +196,53 @@ class Store:
         """
         return self.read(lambda connection: reads.call_list(connection, owner, limit, now, after))
 
-    def forget(self, lead_id: str, actor: Actor | None = None) -> dict[str, int]:
-        """Erase a lead; the number of deleted rows by table, and of the queue on disk as "spool".
+    def forget(
+        self,
+        lead_ids: Sequence[str],
+        erased: ErasedLeads | None = None,
+        may_return: bool = False,
+        actor: Actor | None = None,
+    ) -> ErasedLeads:
+        """Erase leads and, unless they may return, put them on the suppression list.
 
-        The audit log notes that an `actor` erased a lead, but not which.
-        Its traces in free pages of an SQLite file are cleared as well; in PostgreSQL, vacuum does that
-        later. Raises StoreUnavailable: repeat the call then.
+        `erased` is what a failed call erased before. The audit log notes that an `actor` erased leads and how
+        many, but not which. Traces in free pages of an SQLite file are cleared as well; in PostgreSQL, vacuum
+        does that later. Raises StoreUnavailable: repeat the call then.
         """
+        erased = ErasedLeads() if erased is None else erased
+        for chunk in in_chunks(list(dict.fromkeys(lead_ids))):
+            self._run_in_writer(partial(self._erase_chunk, chunk, erased, may_return, actor))
+        self._database.clear_free_pages(lead_ids)
+        return erased
 
-        def erase() -> dict[str, int]:
-            # No process may drain the lead's predictions into the database meanwhile.
-            with self._queue.erasing(lead_id) as queued:
-                deleted = self._writer.transact(True, partial(self._erase_rows, lead_id, actor))
-            return {**deleted, "spool": sum(queued)}
+    def _erase_chunk(
+        self, lead_ids: Sequence[str], erased: ErasedLeads, may_return: bool, actor: Actor | None
+    ) -> None:
+        """Erase a few leads, with one transaction in the writer's thread."""
 
-        counts = self._run_in_writer(erase)
-        self._database.clear_free_pages(lead_id)
-        return counts
+        def erase(cursor: Cursor) -> tuple[set[str], set[str], dict[str, int]]:
+            before = set[str]()
+            if not may_return:
+                before = self._suppression.add(self._database, cursor, lead_ids, now_ms())
+            present = {i for name in _TABLES for i in self._database.find_leads(cursor, name, lead_ids)}
+            return before, present, self._erase_rows(lead_ids, len(present), actor, cursor)
+
+        # No process may drain the leads' predictions into the database meanwhile.
+        with self._queue.erasing(lead_ids) as queued:
+            before, present, rows = self._writer.transact(True, erase)
+        erased.add(present.union(queued), {**rows, "spool": len(queued)}, before)
+
+    def lift(self, lead_ids: Sequence[str]) -> int:
+        """Take leads off the suppression list; how many were on it. Raises StoreUnavailable."""
+
+        def lift_chunk(chunk: Sequence[str]) -> int:
+            return self._writer.transact(
+                True, lambda cursor: self._suppression.lift(self._database, cursor, chunk)
+            )
+
+        lifted = sum(self._run_in_writer(partial(lift_chunk, chunk)) for chunk in in_chunks(lead_ids))
+        self._suppression.refresh(self._database)
+        return lifted
 
     def prune(self, before: int) -> int:
         """Delete predictions made before a moment (ms UTC), but not present scores; how many.
@@ -245,14 +306,17 @@ class Store:
         with self._database.transaction() as connection:
             return work(connection)
 
-    def _erase_rows(self, lead_id: str, actor: Actor | None, cursor: Cursor) -> dict[str, int]:
-        corrected_keys = find_corrected_keys(self._database, cursor, lead_id)
-        deleted = {name: self._database.erase(cursor, name, lead_id) for name in _TABLES}
+    def _erase_rows(
+        self, lead_ids: Sequence[str], present: int, actor: Actor | None, cursor: Cursor
+    ) -> dict[str, int]:
+        """Delete the rows of leads, of which some are `present`; how many by table."""
+        corrected_keys = find_corrected_keys(self._database, cursor, lead_ids)
+        deleted = {name: self._database.erase(cursor, name, lead_ids) for name in _TABLES}
         if corrected_keys:
             drop_blocks_of_keys(self._database, cursor, corrected_keys)
         del deleted[activity_blocks.name]  # they are the activities once more
-        if actor is not None:
-            change = Change(actor, "lead_erased", detail={"rows": sum(deleted.values())})
+        if actor is not None and present:
+            change = Change(actor, "lead_erased", detail={"leads": present, "rows": sum(deleted.values())})
             append_changes(cursor.execute, self._database.mark, [change])
         return deleted
 

@@ -26,7 +26,7 @@ from sqlalchemy.types import TypeEngine
 from features.clock import NEVER
 from serving.store.records import COLUMNS, KINDS, ColumnType, Prediction, RecordKind
 
-SCHEMA = "0007"
+SCHEMA = "0008"
 """The revision in migrations/versions/ that makes these tables."""
 
 metadata = MetaData()
@@ -145,6 +145,18 @@ card_versions = Table(
     Column("in_force_at", BigInteger),
 )
 """The saved definitions of a hot lead: `text` is the scorecard.toml, `version` its hash."""
+
+suppressed = Table(
+    "suppressed",
+    metadata,
+    _seq(),
+    Column("digest", Text, nullable=False),
+    Column("key_id", Text, nullable=False),
+    Column("at", BigInteger, nullable=False),
+    UniqueConstraint("digest", name="suppressed_once"),
+    sqlite_autoincrement=True,
+)
+"""The suppression list: an HMAC of the id of each erased lead, the key of it, and since when."""
 
 sign_offs = Table(
     "sign_offs",

@@ -15,12 +15,13 @@ from typing import Any, Generic, TypeAlias, TypeVar
 from features.clock import now_ms
 from serving.observability.limited_log import LimitedLog
 from serving.store.backends.base import Cursor, Database, DriverConnection, rollback_and_close
-from serving.store.backends.inserts import Entry, insert_new
+from serving.store.backends.inserts import Entry, insert_new, lead_of
 from serving.store.circuit_breaker import CircuitBreaker
 from serving.store.disk_queue import DiskQueue
 from serving.store.errors import InvalidRecord, StoreUnavailable, WriteConflict, describe_error
 from serving.store.records import Prediction, RecordKind, StoredState, WriteOutcome
 from serving.store.state.audit_log import Actor, record_overrides
+from serving.store.suppression import SuppressionList
 
 ROWS_A_GROUP = 5_000
 ATTEMPTS = 3
@@ -90,11 +91,13 @@ class Writer:
         database: Database,
         disk_queue: DiskQueue,
         breaker: CircuitBreaker,
+        suppression: SuppressionList,
         announce: Callable[[], None] = lambda: None,
     ) -> None:
         """`announce` is called when records that processes mirror are committed, before they are settled."""
         self._announce = announce
         self._database, self._disk_queue, self._breaker = database, disk_queue, breaker
+        self._suppression = suppression
         self._queue: SimpleQueue[Job | None] = SimpleQueue()
         self._connections: dict[bool, DriverConnection] = {}
         self._current_group: list[Job] = []
@@ -229,11 +232,20 @@ class Writer:
             job.settle(job_outcomes)
 
     def _insert_records(self, cursor: Cursor, group: Sequence[RecordsJob]) -> list[list[WriteOutcome]]:
-        outcomes = insert_new(self._database, cursor, [job.rows for job in group])
+        lists = [job.rows for job in group]
+        erased = self._suppression.find_now(
+            cursor, (lead_of(entry) for entries in lists for entry in entries)
+        )
+        outcomes = insert_new(self._database, cursor, lists, erased)
         for job, job_outcomes in zip(group, outcomes, strict=True):
             if job.actor is not None:
                 record_overrides(self._database, cursor, job.actor, job.rows, job_outcomes)
         return outcomes
+
+    def insert_predictions(self, cursor: Cursor, predictions: Sequence[Prediction]) -> None:
+        """Insert predictions, without those of erased leads."""
+        if rows := self._suppression.drop(cursor, predictions):
+            self._database.insert_predictions(cursor, rows, now_ms())
 
     def _handle_records_error(self, group: Sequence[RecordsJob], problem: Exception) -> None:
         if self._database.is_invalid(problem) and len(group) > 1:
@@ -251,9 +263,7 @@ class Writer:
         rows = [p for job in group for p in job.rows]
         try:
             if rows:
-                self._with_retry(
-                    False, lambda cursor: self._database.insert_predictions(cursor, rows, now_ms())
-                )
+                self._with_retry(False, lambda cursor: self.insert_predictions(cursor, rows))
         except Exception as problem:
             self._handle_predictions_error(group, problem)
             return

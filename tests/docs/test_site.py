@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-REVIEWER_PAGES = ("first-five-minutes", "glossary", "reviewers")
+REVIEWER_PAGES = ("data-protection", "first-five-minutes", "glossary", "reviewers")
 
 
 @pytest.fixture(scope="module")

@@ -13,8 +13,9 @@ from features.columns import Bools, Floats, Texts, take
 from features.crm_data import Crm
 from features.errors import DataError
 from features.messages import Message
-from scoring.model.evidence import MODEL, SERVED, Evidence, pseudonym
+from scoring.model.evidence import MODEL, SERVED, Evidence
 from scoring.model.model import Encoded, Model, sigmoid
+from scoring.model.pseudonyms import Pseudonyms
 from scoring.statistics.metrics import Estimate, measure
 from training.fitting.baselines import baseline_scores
 from training.fitting.dataset import Dataset
@@ -120,24 +121,31 @@ def is_measurable(data: Dataset, evaluation: Evaluation) -> bool:
 
 
 def build_evidence(
-    data: Dataset, evaluation: Evaluation, served: Floats, crm: Crm, segments: dict[str, str]
+    data: Dataset,
+    evaluation: Evaluation,
+    served: Floats,
+    crm: Crm,
+    segments: dict[str, str],
+    pseudonyms: Pseudonyms,
 ) -> Evidence:
     """The evaluated examples as evidence, with scores and contributions; `served` as in `Evidence`."""
     nothing = np.zeros(len(evaluation.rows), dtype=np.float32)  # a term of the model in use alone
     reasons = {name: evaluation.reasons.get(name, nothing) for name in data.table.names}
     return replace(
-        build_unscored_evidence(data.take(evaluation.rows), crm, segments),
+        build_unscored_evidence(data.take(evaluation.rows), crm, segments, pseudonyms),
         scores={**evaluation.scores, SERVED: served},
         reasons=reasons,
     )
 
 
-def build_unscored_evidence(data: Dataset, crm: Crm, segments: dict[str, str]) -> Evidence:
+def build_unscored_evidence(
+    data: Dataset, crm: Crm, segments: dict[str, str], pseudonyms: Pseudonyms
+) -> Evidence:
     """Examples as evidence for rules, without scores of a model."""
     examples = data.examples
     columns = {name: take(crm.attributes[c], examples.lead) for name, c in segments.items()}
     return Evidence(
-        lead=np.array([pseudonym(i) for i in crm.lead_ids[examples.lead]], dtype=object),
+        lead=np.array([pseudonyms.derive(i) for i in crm.lead_ids[examples.lead]], dtype=object),
         group=examples.group,
         moment=examples.moment,
         landmark=examples.landmark,
@@ -147,6 +155,7 @@ def build_unscored_evidence(data: Dataset, crm: Crm, segments: dict[str, str]) -
         features=data.columns,
         segments={n: c for n, c in columns.items() if isinstance(c, Texts)},
         dated=data.dated,
+        key_id=pseudonyms.key_id,
     )
 
 

@@ -84,8 +84,8 @@ def _check_challenger(out: Path, named: Mapping[str, Any], card: Scorecard) -> l
     if named[CHALLENGER] is None:
         return None
     try:
-        champion = to_candidate(find_model(out, (CHAMPION,))) if named[CHAMPION] else None
-        checks = run_gate(to_candidate(find_model(out, (CHALLENGER,))), card, champion)
+        champion = to_candidate(find_model(out, (CHAMPION,)), out) if named[CHAMPION] else None
+        checks = run_gate(to_candidate(find_model(out, (CHALLENGER,)), out), card, champion)
     except HotleadError:
         return None
     jsonable: list[Any] = to_jsonable(checks)

@@ -13,6 +13,7 @@ from features.clock import iso, now_ms
 from features.errors import DataError, SettingsError
 from features.files import file_lock
 from scoring.evaluation.gate import Check, ModelCandidate, all_passed, run_gate
+from scoring.model.pseudonyms import Pseudonyms, key_file
 from scoring.scorecard.scorecard import Scorecard
 from scoring.to_json import to_jsonable
 from training.registry.mlflow_store import (
@@ -50,9 +51,10 @@ class RolledBack:
     previous: str
 
 
-def to_candidate(registered_model: RegisteredModel) -> ModelCandidate:
-    """A registered model as the gate compares it."""
-    return ModelCandidate(registered_model.model, registered_model.evidence)
+def to_candidate(registered_model: RegisteredModel, out: Path) -> ModelCandidate:
+    """A registered model as the gate compares it: its leads have the pseudonyms of this output folder."""
+    pseudonyms = Pseudonyms.load(key_file(out))
+    return ModelCandidate(registered_model.model, registered_model.evidence.with_pseudonyms(pseudonyms))
 
 
 def promote(
@@ -71,7 +73,8 @@ def promote(
                 "hotlead version {version} is the champion already. Train a new model first.",
                 version=challenger.version,
             )
-        checks = run_gate(to_candidate(challenger), card, to_candidate(champion) if champion else None)
+        former = to_candidate(champion, out) if champion else None
+        checks = run_gate(to_candidate(challenger, out), card, former)
         checks += [unreadable] if unreadable else []
         promoted = all_passed(checks) or bool(override)
         if promoted:

@@ -96,7 +96,8 @@ def _scoring_paths(crm: CrmSettings) -> OpenapiObject:
 def _record_paths(crm: CrmSettings) -> OpenapiObject:
     repeat_note = (
         " One record, or a list, which is validated as a whole first. The same `id` and `version` with the "
-        'same content is 200 "already known", with other content 409; a higher version corrects.'
+        'same content is 200 "already known", with other content 409; a higher version corrects. '
+        'A record of an erased lead is 200 "suppressed".'
     )
     answer_schema = {"oneOf": [ref("Acknowledgement"), ref("Acknowledgements")]}
     paths, examples = OpenapiObject(), build_examples(crm)
@@ -111,7 +112,7 @@ def _record_paths(crm: CrmSettings) -> OpenapiObject:
             description=f"{title}.{repeat_note}",
             body=_request_body(one_or_list(body), examples[path]),
             answers={
-                200: ("All records were stored before.", answer_schema),
+                200: ("No record is new, or their leads were erased.", answer_schema),
                 201: ("Stored.", answer_schema),
             },
             statuses=(*_POST_STATUSES, 409, 503),

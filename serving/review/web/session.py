@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import os
 import secrets
 import time
 from contextlib import suppress
@@ -18,7 +17,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from features.clock import CLOCKS_DIFFER_MS
-from features.files import atomic_file, write_error, write_private
+from features.files import atomic_file, load_or_make_secret
 from serving.web import authentication as caller
 from serving.web.api_keys import Key, KeyCache
 from serving.web.authentication import LOOPBACK
@@ -148,7 +147,7 @@ class Sessions:
 
     @cached_property
     def _signer(self) -> URLSafeTimedSerializer:
-        return URLSafeTimedSerializer(_load_secret(self._file), salt="review")
+        return URLSafeTimedSerializer(load_or_make_secret(self._file), salt="review")
 
 
 def cookie_name(request: Request) -> str:
@@ -162,20 +161,3 @@ def _is_https(request: Request) -> bool:
     that their own browser keeps to itself."""
     scheme = request.headers.get("x-forwarded-proto", request.scope["scheme"])
     return scheme.partition(",")[0].strip().lower() == "https"
-
-
-def _load_secret(path: Path) -> bytes:
-    """What signs the cookies; made once, whichever worker comes first. Raises OutsideError."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-        write_private(part, secrets.token_bytes(32))
-        try:
-            os.link(part, path)  # fails where another was first
-        except FileExistsError:
-            pass
-        finally:
-            part.unlink()
-        return path.read_bytes()
-    except OSError as problem:
-        raise write_error(path, problem) from None

@@ -107,10 +107,10 @@ def drop_blocks_of_keys(database: Database, cursor: Cursor, keys: Sequence[str])
     cursor.execute(drop, (database.to_list(keys),))
 
 
-def find_corrected_keys(database: Database, cursor: Cursor, lead_id: str) -> list[str]:
-    """The keys of the activities of a lead that correct an earlier version, perhaps of another lead."""
-    query = f'SELECT "key" FROM activities WHERE lead_id = {database.mark} AND version > 1'
-    return [key for (key,) in cursor.execute(query, (lead_id,)).fetchall()]
+def find_corrected_keys(database: Database, cursor: Cursor, lead_ids: Sequence[str]) -> list[str]:
+    """The keys of the activities of leads that correct an earlier version, perhaps of another lead."""
+    query = f'SELECT "key" FROM activities WHERE lead_id {database.in_list} AND version > 1'
+    return [key for (key,) in cursor.execute(query, (database.to_list(lead_ids),)).fetchall()]
 
 
 def _select_rows(mark: str) -> str:

@@ -111,9 +111,15 @@ class Database(ABC):
         query = f"SELECT lead_id, as_of, scored_at, request_id FROM predictions WHERE lead_id {self.in_list}"
         return cursor.execute(query, (self.to_list(lead_ids),)).fetchall()
 
-    def erase(self, cursor: Cursor, table: str, lead_id: str) -> int:
-        """Delete the rows of a lead; how many."""
-        return cursor.execute(f"DELETE FROM {table} WHERE lead_id = {self.mark}", (lead_id,)).rowcount
+    def find_leads(self, cursor: Cursor, table: str, lead_ids: Sequence[str]) -> set[str]:
+        """Those of the leads that have rows in a table."""
+        query = f"SELECT DISTINCT lead_id FROM {table} WHERE lead_id {self.in_list}"
+        return {lead_id for (lead_id,) in cursor.execute(query, (self.to_list(lead_ids),)).fetchall()}
+
+    def erase(self, cursor: Cursor, table: str, lead_ids: Sequence[str]) -> int:
+        """Delete the rows of leads; how many."""
+        query = f"DELETE FROM {table} WHERE lead_id {self.in_list}"
+        return cursor.execute(query, (self.to_list(lead_ids),)).rowcount
 
     def prune(self, cursor: Cursor, before: int, limit: int) -> int:
         """Delete predictions made before a moment (ms UTC), no more than `limit`; how many."""
@@ -145,7 +151,7 @@ class Database(ABC):
         """The size of the write-ahead log, where it is a file of ours; else 0."""
         return 0
 
-    def clear_free_pages(self, lead_id: str) -> None:  # noqa: B027
+    def clear_free_pages(self, lead_ids: Sequence[str]) -> None:  # noqa: B027
         """Clear what deleted rows left in the files. Raises StoreUnavailable."""
 
     def close(self) -> None:

@@ -25,7 +25,7 @@ _NOT_OVERWRITTEN = ("lead_id", "deadline")
 Entry = tuple[RecordKind, SqlRow]
 """The kind of a record and its row (see Record.row)."""
 _RecordKey = tuple[RecordKind, str, int]
-_DIGEST = 4
+_LEAD, _DIGEST = 2, 4
 
 
 def quoted_columns(names: Iterable[str]) -> str:
@@ -59,16 +59,30 @@ def upsert_current_scores(source: str, mark: str) -> str:
     )
 
 
+def lead_of(entry: Entry) -> str:
+    """The lead of a record."""
+    return str(entry[1][_LEAD])
+
+
 def insert_new(
-    database: Database, cursor: Cursor, groups: Sequence[Sequence[Entry]]
+    database: Database,
+    cursor: Cursor,
+    groups: Sequence[Sequence[Entry]],
+    suppressed: frozenset[str] = frozenset(),
 ) -> list[list[WriteOutcome]]:
-    """Insert the new records of several lists; the outcomes in the same order.
+    """Insert the new records of several lists, not of suppressed leads; the outcomes in the same order.
 
     Raises WriteConflict when another process stored one of them, and the errors of the driver.
     """
     digests = _find_existing(database, cursor, (entry for entries in groups for entry in entries))
     fresh: dict[RecordKind, list[SqlRow]] = {}
-    outcomes = [[_classify(entry, digests, fresh) for entry in entries] for entries in groups]
+    outcomes: list[list[WriteOutcome]] = [
+        [
+            "suppressed" if lead_of(entry) in suppressed else _classify(entry, digests, fresh)
+            for entry in entries
+        ]
+        for entries in groups
+    ]
     for kind, rows in fresh.items():
         if database.insert(cursor, kind, RECORD_COLUMNS[kind], rows) < len(rows):
             raise WriteConflict

@@ -37,6 +37,7 @@ LOG_BYTES = 4 * 2**20
 MAX_LOG_BYTES = 16 * LOG_BYTES
 """From this size writers wait until all is copied: under steady load there is always a rest."""
 CHECKPOINT_SECONDS = 5.0
+MAX_SEARCHED_IDS = 20
 PATIENCE_SECONDS = 5.0
 """How long to wait for another process that migrates."""
 
@@ -223,15 +224,17 @@ class SqliteDatabase(Database):
     def log_bytes(self) -> int:
         return size_of(self._sibling_path("-wal"))
 
-    def clear_free_pages(self, lead_id: str) -> None:
-        """Empty the write-ahead log, and rewrite the file if it still contains the id.
+    def clear_free_pages(self, lead_ids: Sequence[str]) -> None:
+        """Empty the write-ahead log, and rewrite the file if it still contains one of the ids.
 
-        secure_delete overwrites what is deleted, but not what moved away when a page was split.
+        secure_delete overwrites what is deleted, but not what moved away when a page was split. For many
+        ids the file is rewritten without a search, which would take longer.
         """
         try:
             with closing(self._connect("FULL", _CACHE_KB)) as connection:
                 truncate_wal(connection)
-                if file_contains(self._path, lead_id.encode()):
+                is_many = len(lead_ids) > MAX_SEARCHED_IDS
+                if is_many or any(file_contains(self._path, lead_id.encode()) for lead_id in lead_ids):
                     connection.execute("VACUUM")
                     truncate_wal(connection)
         except (sqlite3.Error, OSError) as problem:

@@ -43,4 +43,5 @@ def check_store(settings: ServiceSettings, is_new: bool = False) -> None:
 def open_store(settings: ServiceSettings, is_new: bool = False) -> Store:
     """The store of an installation. Raises ConfirmationNeeded as `check_store`, and SettingsError."""
     check_store(settings, is_new)
-    return Store.open(settings.store_url, settings.spool, marker=store_marker(settings))
+    marker, key_file = store_marker(settings), settings.pseudonym_key_file
+    return Store.open(settings.store_url, settings.spool, marker=marker, key_file=key_file)

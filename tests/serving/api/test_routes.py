@@ -275,10 +275,28 @@ def test_what_was_answered_is_found_again_with_both_sides(app: App) -> None:
 def test_a_forgotten_lead_is_gone(app: App) -> None:
     send(app, "activities", lead_id="L1", type="quote", at=iso_ago(1))
     score(app)
-    app.components.store.forget("L1")
+    app.components.store.forget(["L1"])
     read_problem(app.post("/v1/score", {"lead_id": "L1"}), 404)
     read_problem(app.get("/v1/scores?lead_id=L1"), 404)
     assert app.get("/v1/hot").json()["leads"] == []
+
+
+def test_nothing_brings_a_forgotten_lead_back(app: App) -> None:
+    """The sender is told, whichever way it comes."""
+    app.components.store.forget(["L1"])
+    receipt = send(app, "activities", 200, lead_id="L1", type="quote", at=iso_ago(1))
+    assert receipt["outcome"] == "suppressed"
+    assert score(app, attributes={"channel": "referral"})["stored"] == "suppressed"
+    leads = [{"lead_id": name, "attributes": {"channel": "referral"}} for name in ("L1", "L2")]
+    results = app.post("/v1/score/batch", {"leads": leads}).json()["results"]
+    assert [result["answer"]["stored"] for result in results] == ["suppressed", "stored"]
+    read_problem(app.get("/v1/scores?lead_id=L1"), 404)
+    metrics = app.get("/metrics").text
+    assert 'hotlead_records_total{kind="activities",outcome="suppressed"} 1.0' in metrics
+    assert "hotlead_suppressed_scores_total 2.0" in metrics
+    assert app.components.store.lift(["L1"]) == 1
+    assert send(app, "activities", lead_id="L1", type="quote", at=iso_ago(1))["outcome"] == "stored"
+    assert score(app, attributes={"channel": "referral"})["stored"] == "stored"
 
 
 def test_texts_come_in_japanese(app: App) -> None:

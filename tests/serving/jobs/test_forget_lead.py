@@ -10,7 +10,6 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import closing
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,20 +20,21 @@ import pytest
 
 from features.errors import DataError, OutsideError, SettingsError
 from features.settings import load_settings
-from scoring.evaluation import erase_lead as erasure
+from scoring.evaluation.erase_leads import erase_leads
 from scoring.model import bundle
 from scoring.model.bundle import POINTER, current_name, load_bundle, origin_of, rewrite_evidence
-from scoring.model.evidence import Evidence, pseudonym
+from scoring.model.evidence import Evidence
 from scoring.model.model import EVIDENCE_FILE
+from scoring.model.pseudonyms import Pseudonyms
 from scoring.scorecard.load import find_card
 from serving.jobs.forget_lead import ForgetResult, forget
-from serving.settings import ServiceSettings
 from serving.store.disk_queue import DiskQueue
 from serving.store.records import Prediction
 from serving.store.store import Store
 from tests.helpers.service.live_service import free_port, served, settings_of
 from tests.helpers.service.store_faults import stopped_maintenance
 from tests.helpers.service.stores import Server, server
+from tests.helpers.service.trained_crm import TrainedCrm, traces
 from tests.helpers.small_crm import CARD, command, run, small_crm
 from training.compare import compare, save_comparison
 from training.registry.follower import sync_once
@@ -44,25 +44,6 @@ from training.train import train_and_register
 __all__ = ["server"]  # a fixture
 
 TIMESTAMP = "2025-12-01T00:00:00Z"
-
-
-@dataclass(frozen=True)
-class TrainedCrm:
-    """A CRM with a champion and its bundle, and leads of the evidence."""
-
-    crm_toml: Path
-    lead_ids: list[str]
-
-    @property
-    def out(self) -> Path:
-        return self.settings.out
-
-    @property
-    def settings(self) -> ServiceSettings:
-        return settings_of(self.crm_toml)
-
-    def forget(self, lead_id: str, **environ: str) -> ForgetResult:
-        return forget(self.settings, lead_id, [], environ, patience=3.0)
 
 
 @pytest.fixture(scope="module")
@@ -77,7 +58,9 @@ def trained_crm(tmp_path_factory: pytest.TempPathFactory) -> TrainedCrm:
     promote(out, find_card(folder, settings.table), "for a test", "tester")
     sync_once(out, out / "bundles")
     names, ids = set(Evidence.load(out / "model" / EVIDENCE_FILE).lead), (f"L{n:04d}" for n in range(600))
-    return TrainedCrm(crm_toml, [lead_id for lead_id in ids if pseudonym(lead_id) in names])
+    crm = TrainedCrm(crm_toml, [])
+    crm.lead_ids.extend(lead_id for lead_id in ids if crm.pseudonym(lead_id) in names)
+    return crm
 
 
 @pytest.fixture
@@ -98,18 +81,6 @@ def copy(trained_crm: TrainedCrm, tmp_path: Path) -> TrainedCrm:
     ignored = shutil.ignore_patterns("mlflow.db*", "mlartifacts", "store.*", "session.key")
     shutil.copytree(trained_crm.crm_toml.parent, folder, ignore=ignored)
     return TrainedCrm(folder / "crm.toml", trained_crm.lead_ids)
-
-
-def traces(folder: Path, *names: str) -> list[str]:
-    """The files that hold one of the names, as bytes or in a table of leads."""
-    paths = []
-    for path in (p for p in folder.rglob("*") if p.is_file()):
-        content = path.read_bytes()
-        if path.suffix == ".parquet":
-            content += "\n".join(pq.read_table(path)["lead"].to_pylist()).encode()
-        if any(name.encode() in content for name in names):
-            paths.append(str(path.relative_to(folder)))
-    return sorted(paths)
 
 
 def send(url: str, lead_id: str) -> None:
@@ -140,10 +111,10 @@ def test_no_trace_of_a_lead_remains_while_the_service_runs(place: TrainedCrm, le
             queue = DiskQueue(place.out / "spool", 2**20)  # as another process would
             assert queue.append([[Prediction(**live.components.store.scores(lead)[0])]]) == [True]
             assert {"store.db-wal", "spool/queue.db-wal"} <= {*traces(place.out, lead)}
-            assert len(traces(place.out, pseudonym(lead))) >= 3
+            assert len(traces(place.out, place.pseudonym(lead))) >= 3
             completed = run("forget", lead, place.crm_toml, "--yes", "--json")
             assert completed.returncode == 0, completed.stderr
-            assert traces(place.out, lead, pseudonym(lead)) == []
+            assert traces(place.out, lead, place.pseudonym(lead)) == []
             queue.close()
         assert httpx.get(f"{live.url}/v1/scores?lead_id={lead}").status_code == 404
         assert httpx.get(f"{live.url}/v1/scores?lead_id={other_lead}").status_code == 200
@@ -162,7 +133,7 @@ def test_no_trace_of_a_lead_remains_while_the_service_runs(place: TrainedCrm, le
     }
     assert len(read["evidence"]) == 3  # the model folder, its MLflow artifact, its bundle
     assert all(read["evidence"].values())
-    assert traces(place.out, pseudonym(other_lead)) != []
+    assert traces(place.out, place.pseudonym(other_lead)) != []
 
 
 def test_the_service_continues_with_the_same_model(place: TrainedCrm, lead: str) -> None:
@@ -185,18 +156,18 @@ def test_no_figure_of_the_evidence_changes(place: TrainedCrm, lead: str) -> None
     names = [name for name in before.column_names if name != "lead"]
     assert after.select(names).equals(before.select(names))
     old, new = (np.array(t["lead"].to_pylist()) for t in (before, after))
-    is_lead = old == pseudonym(lead)
+    is_lead = old == place.pseudonym(lead)
     assert is_lead.any()
     assert (old[~is_lead] == new[~is_lead]).all()
     (name,) = set(new[is_lead])
-    assert len(name) == len(pseudonym(lead))
+    assert len(name) == len(place.pseudonym(lead))
     assert name not in old
 
 
 def test_a_lead_has_one_new_name_everywhere(place: TrainedCrm, lead: str) -> None:
     """Champion and challenger are compared on the leads that both know."""
     path = place.out / "model" / EVIDENCE_FILE
-    is_lead = Evidence.load(path).lead == pseudonym(lead)
+    is_lead = Evidence.load(path).lead == place.pseudonym(lead)
     place.forget(lead)
     tables = [Evidence.load(p).lead[is_lead].tolist() for p in place.out.rglob(EVIDENCE_FILE)]
     assert len(tables) == 3
@@ -207,7 +178,8 @@ def test_forgetting_again_finds_nothing_and_changes_nothing(place: TrainedCrm, l
     place.forget(lead)
     stamp = (place.out / "bundles" / POINTER).stat().st_mtime_ns
     result = place.forget(lead)
-    assert not any((result.store or {}).values())
+    assert result.store is not None
+    assert not any(result.store.rows.values())
     assert (result.evidence.tables, result.evidence.pages, result.evidence.removed) == ({}, [], [])
     assert (place.out / "bundles" / POINTER).stat().st_mtime_ns == stamp
     assert any("does not know the lead" in str(line) for line in result.lines())
@@ -237,9 +209,9 @@ def test_another_folder_is_searched_too(place: TrainedCrm, lead: str, tmp_path: 
     completed = run("forget", lead, place.crm_toml, "--yes", "--also", tmp_path / "artifacts")
     assert completed.returncode == 0, completed.stderr
     assert "artifacts/1/model/evidence.parquet" in completed.stdout
-    assert traces(tmp_path / "artifacts", pseudonym(lead)) == []
+    assert traces(tmp_path / "artifacts", place.pseudonym(lead)) == []
     with pytest.raises(SettingsError, match="no such folder"):
-        forget(place.settings, lead, [tmp_path / "none"], {})
+        forget(place.settings, [lead], [tmp_path / "none"], {})
 
 
 @pytest.mark.parametrize("answer", ["n\n", ""])
@@ -256,7 +228,7 @@ def test_nothing_is_erased_without_confirmation(place: TrainedCrm, answer: str) 
     assert completed.returncode == 130
     assert "Erase all data of lead" in completed.stderr
     assert completed.stdout == ""
-    assert len(traces(place.out, pseudonym(lead))) >= 3
+    assert len(traces(place.out, place.pseudonym(lead))) >= 3
 
 
 def test_a_missing_store_is_not_created(copy: TrainedCrm) -> None:
@@ -279,12 +251,10 @@ def test_it_retries_while_the_store_is_busy(copy: TrainedCrm, lead: str) -> None
     Store.open(copy.settings.store_url, copy.settings.spool).close()
     with closing(sqlite3.connect(copy.out / "store.db", isolation_level=None)) as connection:
         connection.execute("BEGIN IMMEDIATE")
-        timer = threading.Timer(1.5, lambda: None)
-        timer.start()
         results: list[ForgetResult] = []
         asking = threading.Thread(target=lambda: results.append(copy.forget(lead)))
         asking.start()
-        timer.join()
+        time.sleep(1.5)
         connection.execute("COMMIT")
         asking.join(20)
     assert results
@@ -300,7 +270,7 @@ def test_an_unavailable_database_exits_with_5_and_erases_nothing(copy: TrainedCr
     assert "run this again" in completed.stderr
     assert "Traceback" not in completed.stderr
     assert "geheim" not in completed.stderr
-    assert len(traces(copy.out, pseudonym(lead))) >= 2
+    assert len(traces(copy.out, copy.pseudonym(lead))) >= 2
 
 
 def test_postgresql_forgets_too(copy: TrainedCrm, server: Server, lead: str) -> None:
@@ -308,9 +278,9 @@ def test_postgresql_forgets_too(copy: TrainedCrm, server: Server, lead: str) -> 
     settings = settings_of(copy.crm_toml, HOTLEAD_STORE_URL=url)
     with served(copy.crm_toml, HOTLEAD_OPEN="1", HOTLEAD_STORE_URL=url) as live:
         send(live.url, lead)
-        result = forget(settings, lead, [], {})
+        result = forget(settings, [lead], [], {})
         assert result.store is not None
-        assert {name for name, rows in result.store.items() if rows} == {*result.store} - {"spool"}
+        assert {name for name, rows in result.store.rows.items() if rows} == {*result.store.rows} - {"spool"}
         assert live.components.store.lead(lead) is None
         assert live.components.store.scores(lead) == []
 
@@ -324,7 +294,7 @@ def test_old_bundles_with_the_lead_are_removed(copy: TrainedCrm, lead: str) -> N
     shutil.copytree(root / str(bundle_name), root / "0-before")
     shutil.copytree(root / str(bundle_name), root / ".9-x.1234.part")
     result = copy.forget(lead)
-    assert traces(root, pseudonym(lead)) == []
+    assert traces(root, copy.pseudonym(lead)) == []
     assert {path.name for path in result.evidence.removed} == {"0-before", ".9-x.1234.part"}
     assert {path.name for path in root.iterdir()} == {POINTER, str(current_name(root))}
 
@@ -335,7 +305,7 @@ def test_a_damaged_bundle_is_not_repaired(copy: TrainedCrm, lead: str) -> None:
     with (folder / "trees.txt").open("a") as file:
         file.write("x")
     copy.forget(lead)
-    assert traces(root, pseudonym(lead)) == []
+    assert traces(root, copy.pseudonym(lead)) == []
     with pytest.raises(DataError, match=r"trees\.txt"):
         load_bundle(root)
 
@@ -346,7 +316,7 @@ def test_an_unreadable_table_is_reported_after_the_rest_is_erased(copy: TrainedC
         copy.forget(lead)
     root = copy.out / "bundles"
     assert load_bundle(root) is not None
-    assert pseudonym(lead) not in set(Evidence.load(root / str(current_name(root)) / EVIDENCE_FILE).lead)
+    assert copy.pseudonym(lead) not in set(Evidence.load(root / str(current_name(root)) / EVIDENCE_FILE).lead)
 
 
 def test_readers_never_see_a_partial_bundle(copy: TrainedCrm) -> None:
@@ -395,6 +365,6 @@ def test_a_full_disk_keeps_the_pointer(copy: TrainedCrm, lead: str, monkeypatch:
 
     monkeypatch.setattr(bundle, "_flush", full)
     with pytest.raises(OutsideError, match="No space left"):
-        erasure.erase_lead([], root, lead)
+        erase_leads([], root, [lead], Pseudonyms.load(copy.settings.pseudonym_key_file))
     assert current_name(root) == bundle_name
     assert load_bundle(root) is not None

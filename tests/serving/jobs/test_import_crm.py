@@ -55,6 +55,20 @@ def test_an_export_that_is_imported_again_changes_nothing(loaded: Loaded) -> Non
     assert all(set(counts) == {"known"} for counts in second_report["records"].values())
 
 
+def test_an_export_does_not_bring_an_erased_lead_back(loaded: Loaded) -> None:
+    crm_toml = loaded.settings.folder / "crm.toml"
+    erased = str(loaded.crm.lead_ids[0])
+    run("import", crm_toml)
+    assert run("forget", erased, crm_toml, "--yes").returncode == 0
+    completed = run("import", crm_toml)
+    assert "of erased leads were not stored" in completed.stdout, completed.stderr
+    counts = json.loads(run("import", crm_toml, "--json").stdout)["records"]
+    assert counts["leads"]["suppressed"] >= 1
+    assert json.loads(run("forget", erased, crm_toml, "--yes", "--json").stdout)["erased_before"] == 1
+    assert "1 of 1 leads were erased" in run("forget", "--lift", erased, crm_toml).stdout
+    assert "of erased leads were not stored" not in run("import", crm_toml).stdout
+
+
 def test_an_export_that_corrects_an_earlier_one_is_stored_as_the_newest_version(loaded: Loaded) -> None:
     crm_toml = loaded.settings.folder / "crm.toml"
     run("import", crm_toml)

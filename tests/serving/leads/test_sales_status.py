@@ -175,7 +175,7 @@ def test_an_erased_lead_is_forgotten_within_a_minute(store: Store) -> None:  # n
     store_records(store, outcome_record("d", "A", "won"), outcome_record("e", "B", "won"))
     mirror = SalesStatusMirror(store, clock)
     mirror.refresh()
-    store.forget("A")
+    store.forget(["A"])
     clock.now = RECOUNT_SECONDS
     mirror.refresh()
     assert mirror.get("A", MOMENT_MS + 1) is None

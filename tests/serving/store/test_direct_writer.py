@@ -11,6 +11,7 @@ import pytest
 
 from serving.store.direct_writer import FEW, DirectWriter
 from serving.store.store import Store, database_from_url
+from serving.store.suppression import SuppressionList
 from tests.helpers.service.store_faults import held_up_writer
 from tests.helpers.service.stores import prediction
 
@@ -128,4 +129,4 @@ def test_predictions_need_no_flush(direct_writer: DirectWriter) -> None:
 
 def test_a_database_elsewhere_is_left_to_the_writer(tmp_path: Path) -> None:
     remote = database_from_url("postgresql://somebody@127.0.0.1:9/nowhere")
-    assert not DirectWriter(remote).try_write([prediction()])
+    assert not DirectWriter(remote, SuppressionList(tmp_path / "key")).try_write([prediction()])

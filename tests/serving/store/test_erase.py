@@ -26,12 +26,13 @@ from tests.helpers.service.stores import (
 def test_a_forgotten_lead_is_in_no_table(store: Store) -> None:
     add_records(store, *(record(kind, "k") for kind in KINDS), activity("of another", lead_id="L2"))
     add_predictions(store, hot(), prediction(as_of=MOMENT_MS - 5, replay=True), hot("L2"))
-    erased = store.forget("L1")
-    assert erased == {**dict.fromkeys(KINDS, 1), "predictions": 2, "current_scores": 1, "spool": 0}
+    erased = store.forget(["L1"])
+    assert erased.leads == {"L1"}
+    assert erased.rows == {**dict.fromkeys(KINDS, 1), "predictions": 2, "current_scores": 1, "spool": 0}
     assert store.lead("L1") is None
     assert store.scores("L1") == []
     assert [row.lead_id for row in store.call_list(None, 10, LATER_MS)] == ["L2"]
-    assert sum(store.forget("L1").values()) == 0
+    assert sum(store.forget(["L1"]).rows.values()) == 0
 
 
 def test_a_forgotten_lead_leaves_no_trace_in_the_file(tmp_path: Path) -> None:
@@ -48,7 +49,7 @@ def test_a_forgotten_lead_leaves_no_trace_in_the_file(tmp_path: Path) -> None:
                 )
                 add_records(store, *(activity(f"{name}/{i}", lead_id=name) for i, name in part))
         assert wanted.encode() in contents(path)
-        store.forget(wanted)
+        store.forget([wanted])
         assert wanted.encode() not in contents(path)
         assert store.lead("lead-00000") is not None
         assert sum(1 for _ in store.call_list(None, 10_000, LATER_MS)) == len(set(names)) - 1
@@ -64,11 +65,11 @@ def test_traces_in_moved_pages_are_cleared(tmp_path: Path) -> None:
     path, wanted = tmp_path / "s.db", b"lead-to-be-forgotten"
     with open_store(f"sqlite:///{path}", tmp_path / "spool") as store:
         add_records(store, activity("a", lead_id=wanted.decode()))
-        database_of(store).clear_free_pages("nothing")  # all is in the file now
+        database_of(store).clear_free_pages(["nothing"])  # all is in the file now
         data = path.read_bytes()
         gap = data.index(bytes(200))  # unused bytes of some page
         path.write_bytes(data[: gap + 50] + wanted + data[gap + 50 + len(wanted) :])
-        store.forget(wanted.decode())
+        store.forget([wanted.decode()])
         assert wanted not in contents(path)
         assert add_records(store, activity("b")) == ["stored"]
 
@@ -88,9 +89,9 @@ def test_a_lead_whose_id_begins_others_is_found_in_their_midst(tmp_path: Path) -
         names = ["L100", "L10", "L101", "L10-2"]
         add_records(store, *(record(k, f"k{n}", lead_id=n) for k in KINDS for n in names))
         add_predictions(store, *(hot(name) for name in names))
-        database_of(store).clear_free_pages("nothing")  # all is in the file now
+        database_of(store).clear_free_pages(["nothing"])  # all is in the file now
         assert file_contains(path, b"L10")
-        store.forget("L10")
+        store.forget(["L10"])
         assert not file_contains(path, b"L10")
         assert file_contains(path, b"L100")
 

@@ -65,7 +65,7 @@ def test_a_damaged_queue_does_not_stop_the_store(
             assert store.add_predictions([prediction()]).result() == "not_stored"
         wait_until(lambda: not store.is_unavailable, "the store is back")
         with pytest.raises(StoreUnavailable, match="DiskQueueError"):
-            store.forget("L1")
+            store.forget(["L1"])
         (tmp_path / "spool" / QUEUE_FILE).unlink()
         assert_works(store, "after")
     assert caplog.text.count("cannot be drained") == 1
@@ -104,7 +104,7 @@ def test_forgetting_reaches_predictions_that_another_process_queued(url: str, tm
         with stopped_maintenance(store), stopped_maintenance(other_store):
             predictions = [prediction("gone"), prediction("stays")]
             assert other_store.add_predictions(predictions).result() == "queued"
-            assert store.forget("gone")["spool"] == 1
+            assert store.forget(["gone"]).rows["spool"] == 1
         wait_until(lambda: other_store.queue_rows() == 0, "the queue is drained")
         assert len(store.scores("stays")) == 1
         assert store.scores("gone") == []
@@ -113,6 +113,6 @@ def test_forgetting_reaches_predictions_that_another_process_queued(url: str, tm
 def test_erasing_and_pruning_fail_while_the_database_is_unavailable(url: str, tmp_path: Path) -> None:
     with open_store(url, tmp_path / "spool") as store, stopped_maintenance(store):
         trip(store)
-        for call in (lambda: store.forget("L1"), lambda: store.prune(MOMENT_MS)):
+        for call in (lambda: store.forget(["L1"]), lambda: store.prune(MOMENT_MS)):
             with pytest.raises(StoreUnavailable, match="for this test"):
                 call()

@@ -137,6 +137,7 @@ def test_leads_that_were_stored_before_amounts_stay_and_are_known(url: str, tmp_
         connection.execute(text("ALTER TABLE leads DROP COLUMN amount"))
         connection.execute(text("DROP TABLE audit_log"))
         connection.execute(text("DROP TABLE store_state"))
+        connection.execute(text("DROP TABLE suppressed"))
         connection.execute(text("UPDATE alembic_version SET version_num = '0003'"))
     db.close()
     with open_store(url, tmp_path / "spool") as store:

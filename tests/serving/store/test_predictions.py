@@ -153,7 +153,7 @@ def test_the_call_list_shows_the_steps_of_sales(store: Store) -> None:
 def test_present_scores_do_not_depend_on_the_groups(store: Store, groups: list[list[Prediction]]) -> None:
     """However predictions are grouped, the result is that of a fold over them."""
     for name in ("A", "B"):
-        store.forget(name)
+        store.forget([name], may_return=True)
     present: dict[str, tuple[Prediction, int, int | None]] = {}
     for incoming in (p for group in groups for p in group if not p.replay):
         before = present.get(incoming.lead_id)

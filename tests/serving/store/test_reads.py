@@ -261,7 +261,7 @@ def test_the_overrides_version_changes_when_a_verdict_is_stored_or_erased(store:
     stamps.append(store.read(reads.overrides_version))
     add_records(store, activity("a"))
     assert store.read(reads.overrides_version) == stamps[-1]
-    store.forget("L1")
+    store.forget(["L1"])
     stamps.append(store.read(reads.overrides_version))
     assert len(set(stamps)) == 4
 
@@ -270,6 +270,6 @@ def test_no_stamp_comes_twice_after_an_erasure(store: Store) -> None:
     for name in ("L1", "L2"):
         add_records(store, record("overrides", name, lead_id=name, verdict="hot", reason="x", by="Ito"))
     before = store.read(reads.overrides_version)
-    store.forget("L2")
+    store.forget(["L2"])
     add_records(store, record("overrides", "L3", lead_id="L3", verdict="hot", reason="x", by="Ito"))
     assert store.read(reads.overrides_version) != before

@@ -21,6 +21,7 @@ from serving.store.disk_queue import DiskQueue
 from serving.store.errors import InvalidRecord, StoreUnavailable
 from serving.store.records import Record, StoredState, WriteOutcome
 from serving.store.store import Store, database_from_url
+from serving.store.suppression import SuppressionList
 from serving.store.writer import CallableJob, PredictionsJob, RecordsJob, Writer
 from tests.helpers.service.store_faults import database_of, held_up_writer
 from tests.helpers.service.stores import MOMENT_MS, activity, open_store, prediction, record, wait_until
@@ -30,7 +31,9 @@ def test_what_waits_together_is_one_transaction(url: str, tmp_path: Path) -> Non
     """400 requests arrive while the writer is busy: one commit for records, one for predictions."""
     Store.open(url, tmp_path / "spool").close()  # creates the tables
     database = database_from_url(url)
-    writer = Writer(database, DiskQueue(tmp_path / "spool", 2**20), CircuitBreaker())
+    writer = Writer(
+        database, DiskQueue(tmp_path / "spool", 2**20), CircuitBreaker(), SuppressionList(tmp_path / "key")
+    )
     go, begun = threading.Event(), threading.Event()
     writer.submit(CallableJob(Future(), lambda: (begun.set(), go.wait(30))))
     begun.wait(30)

@@ -19,8 +19,9 @@ from features.crm_data import Activities, Changes, Crm
 from features.many_leads import Histories, ManyLeads
 from features.moments import open_leads
 from features.settings import load_settings
-from scoring.model.evidence import Evidence, pseudonym
+from scoring.model.evidence import Evidence
 from scoring.model.model import sigmoid
+from scoring.model.pseudonyms import Pseudonyms, key_file
 from scoring.statistics.metrics import rank_leads, roc_auc
 from tests.conftest import Demo
 from tests.helpers.small_crm import replace_text
@@ -178,7 +179,8 @@ def test_probabilities_are_true_in_the_mean(demo: Demo) -> None:
 def judged_with_truth(demo: Demo) -> tuple[Evidence, Floats, Floats]:
     """The newest examples, what the measured model told of them, and their true probability."""
     evidence, truth = demo.trained.evidence, pq.read_table(demo.folder / "truth.parquet")
-    row_of = {pseudonym(i): row for row, i in enumerate(truth["lead_id"].to_pylist())}
+    pseudonyms = Pseudonyms.load(key_file(demo.out, {}))
+    row_of = {pseudonyms.derive(i): row for row, i in enumerate(truth["lead_id"].to_pylist())}
     rows = np.array([row_of[lead] for lead in evidence.lead])
     horizon = demo.trained.loaded.settings.target.horizon_days
     true = true_probability(truth, rows, evidence.landmark.astype(np.float64), horizon)
