@@ -16,6 +16,7 @@ import typer
 from cli.options import (
     DEFAULT_CRM_TOML,
     EXIT_ACTION_NEEDED,
+    EXIT_STOPPED,
     Json,
     LangOption,
     Out,

@@ -145,7 +145,7 @@ class DiskQueue:
             return []
         with _convert_errors(), closing(self._open()) as connection:
             texts = connection.execute(_OF_LEAD, (lead_id,)).fetchall()
-        return [prediction for (text,) in texts if (prediction := _parse(text)) is not None]
+        return [prediction for (text,) in texts if (prediction := self._parse(text)) is not None]
 
     def close(self) -> None:
         """Close the connection that stays open. The queue can be used afterwards; it opens it again."""

@@ -115,7 +115,7 @@ def test_erasing_the_lead_of_a_correction_brings_the_earlier_version_back(store:
     add_records(store, activity("a1", MOMENT_MS + 1, version=2, lead_id="L2"))
     pack(store, "L1")
     assert len(events_read(store, "L1")) == 8
-    store.forget("L2")
+    store.forget(["L2"])
     assert len(events_read(store, "L1")) == 9
     assert_same(store, "L1")
 
@@ -123,7 +123,7 @@ def test_erasing_the_lead_of_a_correction_brings_the_earlier_version_back(store:
 def test_an_erased_lead_has_no_blocks(store: Store) -> None:
     add_records(store, *(activity(f"a{i}") for i in range(13)))
     pack(store, "L1")
-    assert "activity_blocks" not in store.forget("L1")
+    assert "activity_blocks" not in store.forget(["L1"]).rows
     assert count_blocks(store) == 0
     assert store.lead("L1") is None
 

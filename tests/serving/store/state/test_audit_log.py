@@ -129,10 +129,14 @@ def test_many_overrides_are_noted_together(store: Store) -> None:
 
 def test_an_erasure_names_nobody_and_takes_the_lead_from_the_log(store: Store) -> None:
     store.add_records([override("o-SECRET-9", lead_id="SECRET-9")], ANNA).result()  # type: ignore[list-item]
-    store.forget("SECRET-9", ANNA)
-    store.forget("SECRET-9")  # by nobody: a test, a benchmark
+    store.forget(["SECRET-9"], actor=ANNA)
+    store.forget(["SECRET-9"])  # by nobody: a test, a benchmark
     overridden, erased = entries_of(store)
     assert (overridden.lead_id, overridden.action) == (None, "override_set")
-    assert (erased.action, erased.subject, json.loads(erased.detail)) == ("lead_erased", "", {"rows": 1})
+    assert (erased.action, erased.subject, json.loads(erased.detail)) == (
+        "lead_erased",
+        "",
+        {"leads": 1, "rows": 1},
+    )
     assert "SECRET" not in str(entries_of(store))
     assert verify_entries(iter([overridden, erased])).broken_at is None
