@@ -13,7 +13,6 @@ from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import coo_array
 
 from features.clock import MS_PER_DAY, NEVER, days_to_ms, iso, local_hours
 from features.columns import Bools, Column, Floats, Ints, Texts, encode_texts, map_texts, take
@@ -333,6 +332,9 @@ def order_by_owner_and_time(owner: NDArray[np.integer], times_ms: Ints) -> NDArr
     Building a sparse matrix is a counting sort, several times faster than sorting the keys; exports
     are mostly in the order of time already.
     """
+    # slow to import, and commands that only read what a feature is import this module too
+    from scipy.sparse import coo_array
+
     if not len(owner):
         return np.empty(0, dtype=np.int64)
     in_time = None if np.all(times_ms[:-1] <= times_ms[1:]) else np.argsort(times_ms, kind="stable")
