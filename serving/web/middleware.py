@@ -24,7 +24,7 @@ from serving.settings import ServiceSettings
 from serving.web import problems
 from serving.web.api_keys import KeyCache
 from serving.web.authentication import Authenticator, RateLimiter
-from serving.web.permissions import ALLOW, BENTOML_PATHS, OPEN_PATHS, SIGN_IN, find_route, is_page
+from serving.web.permissions import ALLOW, BENTOML_PATHS, OPEN_PATHS, SIGN_IN, find_route, is_known, is_page
 from serving.web.problems import Problem
 
 REQUEST_SECONDS = 60.0
@@ -183,6 +183,8 @@ class _Exchange:
         key = state["key"] = self.middleware.authenticator.authenticate(self.scope, self.headers)
         if key is not None:
             self.middleware.authenticator.authorize(key, method, path)
+        elif method != "OPTIONS" and path in ALLOW and not is_known(method, path):
+            raise problems.method_not_allowed(ALLOW[path])  # BentoML says 404
         if path in BENTOML_PATHS and method == "POST":
             self.body_limit = min(self.body_limit, BENTOML_BYTES)
             if not self._is_json():
