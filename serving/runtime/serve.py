@@ -61,7 +61,7 @@ def serve(
 
 def service_process(address: ListenAddress, environ: Mapping[str, str]) -> ManagedProcess:
     """BentoML with its workers, which drain for some seconds when they are stopped."""
-    command = [sys.executable, "-m", "bentoml", "serve", "serving.service:Hotlead"]
+    command = [sys.executable, "-m", "serving.runtime.bentoml_server", "serve", "serving.service:Hotlead"]
     command += ["--host", address.host, "--port", str(address.port)]
     command += ["--timeout-graceful-shutdown", str(DRAIN_SECONDS)]
     defaults = {

@@ -111,6 +111,7 @@ def test_a_worker_killed_under_load_loses_no_acknowledged_record(
         wait_for(lambda: len(load_result.acknowledged) > 100 and len(load_result.lead_ids) > 100)
         (worker,) = service.workers
         worker.kill()
+        wait_for(lambda: any(w.pid != worker.pid for w in service.workers), seconds=5)
         killed_at = len(load_result.acknowledged)
         wait_for(lambda: len(load_result.acknowledged) > killed_at + 100)
     assert max(load_result.statuses) < 400, load_result.statuses
