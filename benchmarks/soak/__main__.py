@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from benchmarks.soak.attack import measure_attack
 from benchmarks.soak.champions import measure_swaps, two_models
 from benchmarks.soak.figures import Figure, print_table
+from benchmarks.soak.idle_connections import measure_idle
 from benchmarks.soak.kills import measure_kills
 
 
@@ -21,6 +22,7 @@ def main() -> None:
     parts: Mapping[str, Callable[[], list[Figure]]] = {
         "champions": lambda: measure_swaps(crm_toml),
         "attack": lambda: measure_attack(crm_toml, read_number("SOAK_REQUESTS", 100_000)),
+        "idle": lambda: measure_idle(crm_toml, read_number("SOAK_IDLE", 20_000)),
         "kills": lambda: measure_kills(crm_toml, read_number("SOAK_KILLS", 50)),
     }
     figures: list[Figure] = []

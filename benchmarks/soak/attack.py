@@ -19,13 +19,14 @@ import orjson
 from benchmarks.service import leads
 from benchmarks.soak.figures import Figure
 from benchmarks.soak.honest_client import Waits, honest_client
-from benchmarks.soak.hostile_requests import HostileRequest, generate
+from benchmarks.soak.hostile_requests import HostileRequest, generate, large_requests
 from benchmarks.soak.schema_cases import send_schema_cases
 from benchmarks.support.served import RunningService, start_service
 from features.settings import load_settings
 from serving.web.problems import MEDIA_TYPE
 
-ATTACKERS, WARM_SHARE, SCHEMA_SHARE, QUIET_SECONDS = 8, 0.1, 0.1, 15.0
+ATTACKERS, WARM_SHARE, SCHEMA_SHARE = 8, 0.1, 0.1
+SETTLE_SECONDS, QUIET_SECONDS = 5.0, 15.0
 MAX_MEMORY_TIMES, MAX_WAIT_TIMES = 1.1, 5.0
 RETRIABLE = (503, 504)
 
@@ -67,7 +68,9 @@ def measure_attack(crm_toml: Path, requests: int) -> list[Figure]:
     honest = [orjson.dumps(lead) for lead in lead_bodies]
     source = generate(random.Random(1), lead_bodies)
     with start_service(crm_toml, "--workers", "2", environ={"HOTLEAD_RATE_LIMIT": "0"}) as service:
+        attack(service, itertools.chain(large_requests(), large_requests()), Tally())
         attack(service, itertools.islice(source, max(100, int(requests * WARM_SHARE))), Tally())
+        time.sleep(SETTLE_SECONDS)
         workers, before = {w.pid for w in service.workers}, read_memory(service)
         with honest_client(service.port, honest) as quiet:
             time.sleep(QUIET_SECONDS)
@@ -76,7 +79,7 @@ def measure_attack(crm_toml: Path, requests: int) -> list[Figure]:
             cases = int(requests * SCHEMA_SHARE)
             broken_checks = send_schema_cases(service.url, cases, tally)
             attack(service, itertools.islice(source, requests - cases), tally)
-        time.sleep(2)  # what the last requests held is given back
+        time.sleep(SETTLE_SECONDS)
         lost_workers, after = len(workers - {w.pid for w in service.workers}), read_memory(service)
     report(tally)
     return [

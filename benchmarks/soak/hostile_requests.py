@@ -81,13 +81,12 @@ def generate(rng: random.Random, lead_bodies: Sequence[Mapping[str, Any]]) -> It
     good = [*lead_bodies[:20], {"leads": [*lead_bodies[:2]]}, *RECORDS]
     trees = draw_trees(2_000)
     small = [shape for shape in SHAPES if shape.size <= 80 * KIB]
-    large = [shape for shape in SHAPES if shape.size > 80 * KIB]
+    large = itertools.chain.from_iterable(large_requests() for _ in itertools.count())
     odd, slow = odd_requests(), slow_requests()
     for number in itertools.count():
         way = rng.random()
         if number % 5_000 == 4_999:
-            shape = large[number // 5_000 % len(large)]
-            yield post(_PATHS[shape.kind], shape.build(), f"{shape.kind} {shape.name}")
+            yield next(large)
         elif way < 0.5:
             yield post(rng.choice(ENDPOINTS), make_malformed(rng, good), "malformed body")
         elif way < 0.7:
@@ -100,6 +99,13 @@ def generate(rng: random.Random, lead_bodies: Sequence[Mapping[str, Any]]) -> It
             yield rng.choice(odd)
         else:
             yield rng.choice(slow)
+
+
+def large_requests() -> Iterator[HostileRequest]:
+    """Each of the large shapes once, built when it is its turn."""
+    for shape in SHAPES:
+        if shape.size > 80 * KIB:
+            yield post(_PATHS[shape.kind], shape.build(), f"{shape.kind} {shape.name}")
 
 
 def draw_trees(count: int) -> list[Any]:

@@ -19,7 +19,8 @@ from benchmarks.soak.honest_client import honest_client
 from benchmarks.support.served import RunningService, start_service
 from features.settings import load_settings
 
-PER_ADDRESS, QUIET_SECONDS, BESIDE_SECONDS, SPARE_FILES = 900, 10.0, 15.0, 200
+PER_ADDRESS, SPARE_FILES = 900, 200
+SETTLE_SECONDS, QUIET_SECONDS, BESIDE_SECONDS = 5.0, 10.0, 15.0
 
 
 def measure_idle(crm_toml: Path, connections: int) -> list[Figure]:
@@ -27,14 +28,15 @@ def measure_idle(crm_toml: Path, connections: int) -> list[Figure]:
     honest = [orjson.dumps(lead) for lead in leads(load_settings(crm_toml), 50)]
     raise_file_limit()
     count = min(connections, resource.getrlimit(resource.RLIMIT_NOFILE)[0] - SPARE_FILES)
-    with start_service(crm_toml, "--workers", "2", environ={"HOTLEAD_RATE_LIMIT": "0"}) as service:
+    with start_service(crm_toml, "--workers", "1", environ={"HOTLEAD_RATE_LIMIT": "0"}) as service:
+        time.sleep(SETTLE_SECONDS)
         with honest_client(service.port, honest) as quiet:
             time.sleep(QUIET_SECONDS)
-        with honest_client(service.port, honest) as beside, idle_connections(service, count) as opened:
+        with honest_client(service.port, honest) as beside, idle_connections(service, count) as held:
             time.sleep(BESIDE_SECONDS)
             newcomer = httpx.get(f"{service.url}/livez", timeout=30).status_code
     return [
-        Figure("idle connections", opened, None, "open"),
+        Figure(f"idle: files open in the worker after {count:,} connections", held, None, "files"),
         Figure("idle: a new client is not answered", newcomer != 200, 0, "clients"),
         *(
             Figure(f"idle: {figure.name}", figure.value, figure.limit, figure.unit, figure.load)
@@ -51,15 +53,15 @@ def raise_file_limit() -> None:
 
 @contextmanager
 def idle_connections(service: RunningService, count: int) -> Iterator[int]:
-    """Half of them send nothing, half of them half a header; yields how many were opened.
+    """Half of them send nothing, half of them half a header; yields how many the service holds then.
 
-    The service ends each after some seconds, so that each is opened anew for as long as the block runs.
+    The service ends those whose header is not complete in time.
     """
     opened: list[socket.socket] = []
     try:
         for number in range(count):
             opened.append(_open(service.port, number))
-        yield len(opened)
+        yield sum(worker.num_fds() for worker in service.workers)
     finally:
         for connection in opened:
             connection.close()

@@ -68,6 +68,8 @@ def service_process(address: ListenAddress, environ: Mapping[str, str]) -> Manag
         "BENTOML_DO_NOT_TRACK": "True",
         "OTEL_SDK_DISABLED": os.environ.get("OTEL_SDK_DISABLED", "true"),
         "OPENBLAS_NUM_THREADS": "1",
+        # glibc would keep the memory of a large body once for each thread that ever parsed one.
+        "MALLOC_ARENA_MAX": os.environ.get("MALLOC_ARENA_MAX", "2"),
     }
     return ManagedProcess("service", command, {**defaults, **environ})
 
