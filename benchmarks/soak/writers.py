@@ -80,6 +80,7 @@ def _write(
             stop.wait(RETRY_SECONDS)
             if kind == "score":
                 break
+    connection.close()
 
 
 def _record(kind: str, name: str) -> dict[str, Any]:
