@@ -75,7 +75,7 @@ def measure_attack(crm_toml: Path, requests: int) -> list[Figure]:
         with honest_client(service.port, honest) as quiet:
             time.sleep(QUIET_SECONDS)
         tally = Tally()
-        with honest_client(service.port, honest) as beside:
+        with honest_client(service.port, honest) as attacked:
             cases = int(requests * SCHEMA_SHARE)
             broken_checks = send_schema_cases(service.url, cases, tally)
             attack(service, itertools.islice(source, requests - cases), tally)
@@ -90,18 +90,18 @@ def measure_attack(crm_toml: Path, requests: int) -> list[Figure]:
         Figure("checks of schemathesis that failed", broken_checks, 0, "checks"),
         Figure("workers that ended", lost_workers, 0, "workers"),
         Figure("memory of the workers, after / before", after / before, MAX_MEMORY_TIMES, "times"),
-        *compare_waits(quiet, beside),
+        *compare_waits(quiet, attacked),
     ]
 
 
-def compare_waits(quiet: Waits, beside: Waits) -> list[Figure]:
+def compare_waits(quiet: Waits, attacked: Waits) -> list[Figure]:
     """The waits of the honest client beside the attack, as multiples of its quiet ones."""
-    times = beside.quantile(0.99) / quiet.quantile(0.99)
+    times = attacked.quantile(0.99) / quiet.quantile(0.99)
     return [
         Figure("honest client, quiet p99", quiet.quantile(0.99), None, "ms"),
-        Figure("honest client, p99 under attack", beside.quantile(0.99), None, "ms"),
+        Figure("honest client, p99 under attack", attacked.quantile(0.99), None, "ms"),
         Figure("honest client, p99 under attack / quiet", times, MAX_WAIT_TIMES, "times"),
-        Figure("honest requests that failed", quiet.failed + beside.failed, 0, "requests"),
+        Figure("honest requests that failed", quiet.failed + attacked.failed, 0, "requests"),
     ]
 
 
@@ -157,11 +157,11 @@ def send(port: int, request: HostileRequest, tally: Tally) -> None:
 def report(tally: Tally) -> None:
     """Print the counts, and what is not as documented."""
     print(f"  {tally.count:,} requests: {dict(sorted(tally.statuses.items()))}")
-    found: Sequence[tuple[str, Counter[str]]] = (
+    kinds: Sequence[tuple[str, Counter[str]]] = (
         ("undocumented 5xx", tally.faults),
         ("out of shape", tally.misshapen),
         ("no answer", tally.silent),
     )
-    for name, counts in found:
+    for name, counts in kinds:
         for description, count in counts.most_common(10):
             print(f"  {name}, {count} times: {description}")

@@ -43,13 +43,13 @@ def honest_client(port: int, bodies: Sequence[bytes], host: str = "127.0.0.1") -
 
 
 def _score_until_stopped(host: str, port: int, bodies: Sequence[bytes], stop: Event, queue: Any) -> None:
-    waits, connection, sent = Waits(), http.client.HTTPConnection(host, port, timeout=60), 0
+    waits, connection, number = Waits(), http.client.HTTPConnection(host, port, timeout=60), 0
     queue.put(None)
     while not stop.wait(PAUSE_SECONDS):
-        began, sent = time.perf_counter(), sent + 1
+        began, number = time.perf_counter(), number + 1
         try:
             connection.request(
-                "POST", "/v1/score", bodies[sent % len(bodies)], {"Content-Type": "application/json"}
+                "POST", "/v1/score", bodies[number % len(bodies)], {"Content-Type": "application/json"}
             )
             answer = connection.getresponse()
             answer.read()

@@ -253,9 +253,9 @@ def _odd_paths() -> Iterator[HostileRequest]:
 def _leaving_clients() -> Iterator[HostileRequest]:
     lead = b'{"lead_id":"a","attributes":{}}'
     head = f"POST /v1/score HTTP/1.1\r\nHost: 127.0.0.1\r\n{JSON}\r\nContent-Length: %d\r\n\r\n"
-    whole = (head % len(lead)).encode() + lead
-    for cut in (1, 30, len(whole) - 5, len(whole)):
-        yield HostileRequest("a client that leaves", [whole[:cut]], leaves=True)
+    request = (head % len(lead)).encode() + lead
+    for cut in (1, 30, len(request) - 5, len(request)):
+        yield HostileRequest("a client that leaves", [request[:cut]], leaves=True)
     form = b"POST /review/sign-in HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 5000\r\n\r\nuser="
     yield HostileRequest("a client that leaves", [form], leaves=True, is_page=True)
 

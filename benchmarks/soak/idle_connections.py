@@ -32,15 +32,15 @@ def measure_idle(crm_toml: Path, connections: int) -> list[Figure]:
         time.sleep(SETTLE_SECONDS)
         with honest_client(service.port, honest) as quiet:
             time.sleep(QUIET_SECONDS)
-        with honest_client(service.port, honest) as beside, idle_connections(service, count) as held:
+        with honest_client(service.port, honest) as crowded, idle_connections(service, count) as open_files:
             time.sleep(BESIDE_SECONDS)
             newcomer = httpx.get(f"{service.url}/livez", timeout=30).status_code
     return [
-        Figure(f"idle: files open in the worker after {count:,} connections", held, None, "files"),
+        Figure(f"idle: files open in the worker after {count:,} connections", open_files, None, "files"),
         Figure("idle: a new client is not answered", newcomer != 200, 0, "clients"),
         *(
             Figure(f"idle: {figure.name}", figure.value, figure.limit, figure.unit, figure.load)
-            for figure in compare_waits(quiet, beside)
+            for figure in compare_waits(quiet, crowded)
         ),
     ]
 

@@ -21,7 +21,7 @@ from typing import Any
 import psutil
 
 from benchmarks.soak.figures import Figure
-from benchmarks.soak.writers import Acknowledged, compare_with_store, run_writers
+from benchmarks.soak.writers import Acknowledged, WriteLosses, compare_with_store, run_writers
 from benchmarks.support.load import wait_for
 from benchmarks.support.served import RunningService, free_port, wait_ready
 
@@ -85,7 +85,7 @@ class ServiceToKill:
 
 
 @dataclass(frozen=True)
-class Target:
+class KillTarget:
     """What is killed. `kill` does it, starts again what nobody else does, and returns what has to end."""
 
     name: str
@@ -97,7 +97,7 @@ class Recovery:
     """Seconds after a kill until records and scores were acknowledged again, and until all processes ran."""
 
     answered: float
-    whole: float
+    complete: float
 
 
 def measure_kills(crm_toml: Path, kills: int) -> list[Figure]:
@@ -109,7 +109,7 @@ def measure_kills(crm_toml: Path, kills: int) -> list[Figure]:
     with _folder() as folder, _postgres(folder) as server:
         url = server.get_uri(database="soak")
         driver_url = url.replace("postgresql://", "postgresql+psycopg://", 1)
-        extra = [Target("postgres", lambda: _kill_postgres(server, folder / "postgres"))]
+        extra = [KillTarget("postgres", lambda: _kill_postgres(server, folder / "postgres"))]
         figures += kill_at_random(crm_toml, url, driver_url, folder, kills // 2, "PostgreSQL", extra)
     return figures
 
@@ -121,13 +121,13 @@ def kill_at_random(
     folder: Path,
     kills: int,
     name: str,
-    extra: Sequence[Target] = (),
+    extra: Sequence[KillTarget] = (),
 ) -> list[Figure]:
     """Kill random processes while records and scores are written, then compare with the store."""
     rng, prefix, recoveries = random.Random(kills), uuid.uuid4().hex[:6], list[Recovery]()
     running = ServiceToKill(crm_toml, url, folder)
     targets = [
-        Target(role, partial(_kill, running, role, rng))
+        KillTarget(role, partial(_kill, running, role, rng))
         for role in ("worker", "worker", "arbiter", "supervisor", "follower")
     ]
     try:
@@ -146,8 +146,13 @@ def kill_at_random(
     print(
         f"  {acknowledged.count:,} records and {_count_scores(acknowledged)}; {dict(acknowledged.failures)}"
     )
+    return [Figure(f"{name}: kills", kills, None, "kills"), *_compare(name, acknowledged, losses, recoveries)]
+
+
+def _compare(
+    name: str, acknowledged: Acknowledged, losses: WriteLosses, recoveries: Sequence[Recovery]
+) -> list[Figure]:
     return [
-        Figure(f"{name}: kills", kills, None, "kills"),
         Figure(f"{name}: records acknowledged", acknowledged.count, None, "records"),
         Figure(f"{name}: records lost", losses.lost, 0, "records"),
         Figure(f"{name}: records doubled", losses.doubled, 0, "records"),
@@ -162,7 +167,7 @@ def kill_at_random(
         ),
         Figure(
             f"{name}: longest time until all processes run again",
-            max((recovery.whole for recovery in recoveries), default=0.0),
+            max((recovery.complete for recovery in recoveries), default=0.0),
             None,
             "s",
         ),
@@ -184,18 +189,22 @@ def _kill(running: ServiceToKill, role: str, rng: random.Random) -> Sequence[psu
 def _wait_until_whole(
     running: ServiceToKill, acknowledged: Acknowledged, ended: Sequence[psutil.Process]
 ) -> Recovery:
-    killed, gone, answered = time.monotonic(), list[float](), list[float]()
+    killed, end_times, answered = time.monotonic(), list[float](), list[float]()
 
     def is_back() -> bool:
         is_whole = running.is_whole
-        if not gone and not any(map(is_alive, ended)):
-            gone.append(time.monotonic())
-        if gone and not answered and min(acknowledged.last_write, acknowledged.last_score) > gone[0]:
+        if not end_times and not any(map(is_alive, ended)):
+            end_times.append(time.monotonic())
+        if (
+            end_times
+            and not answered
+            and min(acknowledged.last_write, acknowledged.last_score) > end_times[0]
+        ):
             answered.append(time.monotonic() - killed)
         return is_whole and bool(answered)
 
-    whole = wait_for(is_back, GIVE_UP_SECONDS)
-    return Recovery(round(answered[0], 1), round(whole, 1))
+    complete = wait_for(is_back, GIVE_UP_SECONDS)
+    return Recovery(round(answered[0], 1), round(complete, 1))
 
 
 def is_alive(process: psutil.Process) -> bool:

@@ -65,6 +65,6 @@ def _judge_scenario(recorder: Any, tally: Judge) -> int:
         for check in checks:
             if check.failure_info is not None:
                 broken += 1
-                sent = f"{case.method} {case.formatted_path} {case.query} {case.body!r}"[:300]
-                print(f"  schemathesis, {check.name}: {sent}\n    {answer.status_code} {answer.text[:300]}")
+                shown = f"{case.method} {case.formatted_path} {case.query} {case.body!r}"[:300]
+                print(f"  schemathesis, {check.name}: {shown}\n    {answer.status_code} {answer.text[:300]}")
     return broken

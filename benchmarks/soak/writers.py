@@ -110,7 +110,7 @@ def _send(
 
 
 @dataclass(frozen=True)
-class Losses:
+class WriteLosses:
     """Acknowledged records that are not in the store, or twice; scores called stored that are not there."""
 
     lost: int
@@ -119,7 +119,7 @@ class Losses:
     scores_doubled: int
 
 
-def compare_with_store(url: str, acknowledged: Acknowledged, prefix: str) -> Losses:
+def compare_with_store(url: str, acknowledged: Acknowledged, prefix: str) -> WriteLosses:
     """What the database at a SQLAlchemy URL holds of that which was acknowledged."""
     engine = create_engine(url)
     try:
@@ -131,7 +131,7 @@ def compare_with_store(url: str, acknowledged: Acknowledged, prefix: str) -> Los
                 doubled += sum(count > 1 for count in counts.values())
             scores = _count(connection, "SELECT lead_id, count(*) FROM predictions", "lead_id", prefix)
             missing = sum(name not in scores for name in acknowledged.scores["stored"])
-            return Losses(lost, doubled, missing, sum(count > 1 for count in scores.values()))
+            return WriteLosses(lost, doubled, missing, sum(count > 1 for count in scores.values()))
     finally:
         engine.dispose()
 

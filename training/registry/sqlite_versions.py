@@ -100,8 +100,8 @@ def is_readable(file: Path, name: str) -> bool:
     """Whether the tables of MLflow are as this module knows them, and hold one model of this name at most."""
     with _connect(file) as connection:
         columns = {table: _read_columns(connection, table) for table in (*_WRITTEN, *_READ)}
-        is_known = all(columns[table] - {_WORKSPACE} == known for table, known in _WRITTEN.items())
-        if not is_known or not all(columns[table] >= known for table, known in _READ.items()):
+        is_known = all(columns[table] - {_WORKSPACE} == names for table, names in _WRITTEN.items())
+        if not is_known or not all(columns[table] >= names for table, names in _READ.items()):
             return False
         query = "SELECT count(*) FROM registered_models WHERE name = ?"
         if _WORKSPACE in columns["registered_models"]:
