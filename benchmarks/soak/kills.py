@@ -40,7 +40,7 @@ class ServiceToKill:
             "HOTLEAD_STORE_URL": store_url,
             "BENTOML_DO_NOT_TRACK": "True",
         }
-        self._command = [sys.executable, "-m", "cli", "serve", str(crm_toml), "--open"]
+        self._command = [sys.executable, "-m", "cli", "serve", str(crm_toml), "--open", "--new-store"]
         self._command += ["--port", str(self._port), "--workers", str(WORKERS)]
         self.service = self._start()
         wait_ready(self.service)
