@@ -46,7 +46,7 @@ screenshots: $(VENV)/.ready ## Make the pictures of the docs anew, in a browser
 notebooks: $(VENV)/.ready ## Run the notebooks and write what they show into them (pictures need a Chromium)
 	@HOTLEAD_NOTEBOOKS=1 PLOTLY_RENDERER=plotly_mimetype+png $(BIN)/python -m pytest tests/docs/test_notebooks.py
 
-soak: $(VENV)/.ready ## The long trial of the service: moving champions, wrong bodies, memory (15 minutes)
+soak: $(VENV)/.ready ## The long trial of the service: moving champions, 100,000 hostile requests, kills, idle connections (an hour or two)
 	@$(BIN)/python -m benchmarks.soak
 
 check: $(VENV)/.ready ## ruff, mypy, import-linter and the lock

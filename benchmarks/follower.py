@@ -14,7 +14,7 @@ from pathlib import Path
 
 import psutil
 
-from benchmarks.soak import two_models
+from benchmarks.soak.champions import two_models
 from benchmarks.support.load import wait_for
 from features.settings import load_settings
 from scoring.model.bundle import origin_of

@@ -13,7 +13,6 @@ from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import coo_array
 
 from features.clock import MS_PER_DAY, NEVER, days_to_ms, iso, local_hours
 from features.columns import Bools, Column, Floats, Ints, Texts, encode_texts, map_texts, take
@@ -330,15 +329,16 @@ def _sort(owner: NDArray[np.integer], times_ms: Ints, owners: int) -> tuple[Keys
 def order_by_owner_and_time(owner: NDArray[np.integer], times_ms: Ints) -> NDArray[np.intp]:
     """The order by owner, then time, then position in the source.
 
-    Building a sparse matrix is a counting sort, several times faster than sorting the keys; exports
-    are mostly in the order of time already.
+    A sparse matrix is built by a counting sort, several times faster than sorting; exports are mostly sorted.
     """
+    from scipy.sparse import coo_array  # slow to import; few commands that import this module need it
+
     if not len(owner):
         return np.empty(0, dtype=np.int64)
     in_time = None if np.all(times_ms[:-1] <= times_ms[1:]) else np.argsort(times_ms, kind="stable")
     owners = owner if in_time is None else owner[in_time]
-    places = (owners, np.arange(len(owners)))
-    by_owner = coo_array((np.ones(len(owners), dtype=np.int8), places)).tocsr().indices
+    ones, places = np.ones(len(owners), dtype=np.int8), (owners, np.arange(len(owners)))
+    by_owner = coo_array((ones, places)).tocsr().indices
     return np.asarray(by_owner if in_time is None else in_time[by_owner])
 
 

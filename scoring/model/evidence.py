@@ -106,7 +106,8 @@ class Evidence:
     def load(path: Path) -> Evidence:
         """Read a table that `save` wrote. Raises DataError if it is damaged."""
         try:
-            table = pq.read_table(path)
+            with pq.ParquetFile(path) as file:  # `read_table` would load pandas
+                table = file.read()
         except (pa.ArrowException, OSError) as problem:
             raise DataError(
                 "{path}: is no whole evidence table ({problem}). Train again.", path=path, problem=problem

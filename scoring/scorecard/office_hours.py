@@ -71,7 +71,7 @@ class OfficeHours(Strict):
     @field_validator("country")
     @classmethod
     def _check_country(cls, code: str | None) -> str | None:
-        if code is not None and code not in (countries := _regions()):
+        if code is not None and code not in (countries := _countries()):
             hint = suggest_nearest(code.upper(), sorted(countries))
             raise InvalidValue(
                 "no holidays are known for it; give an ISO code such as 'JP'; {hint}", hint=hint
@@ -86,7 +86,7 @@ class OfficeHours(Strict):
         country = info.data["country"]
         if country is None:
             raise InvalidValue("needs `country`, the country of the region")
-        if code not in (regions := _regions()[country]):
+        if code not in (regions := _regions(country)):
             hint = (
                 suggest_nearest(code.upper(), regions)
                 if regions
@@ -218,11 +218,18 @@ def _holidays(country: str | None, region: str | None, number: int) -> frozenset
     return frozenset(country_holidays(country, subdiv=region, years=number))
 
 
-def _regions() -> dict[str, list[str]]:
-    """By country, the regions with known holidays."""
+def _countries() -> frozenset[str]:
+    """The countries with known holidays. Their names alone do not load the modules of all countries."""
+    from holidays.registry import EntityLoader  # slow to import
+
+    return frozenset(EntityLoader.get_country_codes())
+
+
+def _regions(country: str) -> list[str]:
+    """The regions of a country with known holidays."""
     from holidays import list_supported_countries  # slow to import
 
-    return list_supported_countries()
+    return list_supported_countries()[country]
 
 
 def _split_at_clock_changes(zone: ZoneInfo, number: int) -> Iterator[tuple[int, int, int]]:

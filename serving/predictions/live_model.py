@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import logging
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from math import inf
 from pathlib import Path
@@ -17,6 +18,7 @@ from scoring.decision.build_scorer import build_scorer
 from scoring.decision.scorer import Fallback, Scorer
 from scoring.model.bundle import Origin, load_bundle, pointer_stamp
 from scoring.scorecard.load import SCORECARD_FILE, blank_card
+from scoring.scorecard.office_hours import compute_deadline
 from scoring.scorecard.scorecard import Scorecard
 
 log = logging.getLogger(__name__)
@@ -90,6 +92,7 @@ class ModelWatcher:
     def _fall_back_to_rules(self, fallback: Fallback) -> LiveModel:
         try:
             scorer = build_scorer(self._settings, None, fallback, log.warning, self._last_good)
+            _warm_up(scorer)
             return LiveModel(scorer, None)
         except HotleadError as problem:
             log.error("The last good scorecard goes on", extra={"why": str(problem)})
@@ -116,6 +119,8 @@ def _warm_up(scorer: Scorer) -> None:
         None if name in scorer.table.texts else float("nan") for name in scorer.table.names
     ]
     scorer.score_one("", values, now_ms(), {}).score(0, "en", now_ms(), "top")
+    with suppress(ValueError):  # an office that never opens: the scores say so
+        compute_deadline(now_ms(), 0, scorer.card.hours)  # loads the holidays
 
 
 def _freeze_gc() -> None:

@@ -69,13 +69,15 @@ def serve(
 
 def service_process(address: ListenAddress, environ: Mapping[str, str]) -> ManagedProcess:
     """BentoML with its workers, which drain for some seconds when they are stopped."""
-    command = [sys.executable, "-m", "bentoml", "serve", "serving.service:Hotlead"]
+    command = [sys.executable, "-m", "serving.runtime.bentoml_server", "serve", "serving.service:Hotlead"]
     command += ["--host", address.host, "--port", str(address.port)]
     command += ["--timeout-graceful-shutdown", str(DRAIN_SECONDS)]
     defaults = {
         "BENTOML_DO_NOT_TRACK": "True",
         "OTEL_SDK_DISABLED": os.environ.get("OTEL_SDK_DISABLED", "true"),
         "OPENBLAS_NUM_THREADS": "1",
+        # glibc would keep the memory of a large body once for each thread that ever parsed one.
+        "MALLOC_ARENA_MAX": os.environ.get("MALLOC_ARENA_MAX", "2"),
     }
     return ManagedProcess("service", command, {**defaults, **environ})
 

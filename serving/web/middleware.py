@@ -183,8 +183,8 @@ class _Exchange:
         key = state["key"] = self.middleware.authenticator.authenticate(self.scope, self.headers)
         if key is not None:
             self.middleware.authenticator.authorize(key, method, path)
-        elif method != "OPTIONS" and not is_known(method, path):
-            raise problems.method_not_allowed(ALLOW[path])
+        elif method != "OPTIONS" and path in ALLOW and not is_known(method, path):
+            raise problems.method_not_allowed(ALLOW[path])  # BentoML says 404
         if path in BENTOML_PATHS and method == "POST":
             self.body_limit = min(self.body_limit, BENTOML_BYTES)
             if not self._is_json():

@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Hashable
 from datetime import datetime
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 from features.clock import iso, now_ms, to_ms
 from features.errors import HotleadError
@@ -23,14 +23,8 @@ from features.messages import Message, ReportStep
 from scoring.model.bundle import Origin, origin_of, write_bundle
 from scoring.review_requests import ReviewResult
 from training.registry.change_detection import read_state
-from training.registry.mlflow_store import (
-    CHAMPION,
-    check_store,
-    find_model,
-    find_version,
-    mlflow_store,
-    store_file,
-)
+from training.registry.mlflow_store import CHAMPION, check_store, find_model, find_versions, store_file
+from training.registry.sqlite_versions import ModelVersion
 
 POLL_SECONDS = 1.0
 SERVER_POLL_SECONDS = 2.0
@@ -170,12 +164,11 @@ def sync_once(out: Path, bundles: Path) -> Message | None:
     Returns what was done, in a sentence; None when the bundle is up to date. Raises HotleadError.
     """
     check_store(out)
-    with mlflow_store(out) as (mlflow, _):
-        version = find_version(mlflow, CHAMPION)
+    version = find_versions(out, (CHAMPION,))[CHAMPION]
     if version is None:
         return Message("there is no champion yet: the rules decide (`hotlead promote` makes one)")
     current = origin_of(bundles)
-    if current is not None and (current.registered, current.run_id) == (str(version.version), version.run_id):
+    if current is not None and (current.registered, current.run_id) == (version.version, version.run_id):
         return None
     champion = find_model(out, (CHAMPION,))
     since = _champion_since_ms(version)
@@ -188,7 +181,7 @@ def sync_once(out: Path, bundles: Path) -> Message | None:
     )
 
 
-def _champion_since_ms(version: Any) -> int:
+def _champion_since_ms(version: ModelVersion) -> int:
     """When the model became champion (ms UTC), from the tags of its promotion or its restoration."""
     timestamps = [version.tags.get(f"hotlead.{event}.at") for event in ("promoted", "restored")]
     times_ms = [to_ms(datetime.fromisoformat(text)) for text in timestamps if text]

@@ -3,7 +3,7 @@
 By default the store is a SQLite file and a folder of artifacts in the output folder; the environment
 variable MLFLOW_TRACKING_URI names another store or a server.
 
-MLflow takes seconds to import, and commands that need no model import this module too: imports of MLflow
+MLflow takes seconds to import, and commands that need no MLflow import this module too: imports of MLflow
 stand inside the functions.
 """
 
@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from features.errors import OutsideError, SettingsError
 from features.files import file_lock, write_error
@@ -25,6 +25,7 @@ from features.kinds import Language
 from scoring.model.evidence import Evidence
 from scoring.model.model import EVIDENCE_FILE, Model
 from training.registry.moved_store import artifacts_uri, point_to_present_folder
+from training.registry.sqlite_versions import ModelVersion, SqliteVersions, is_readable
 
 MODEL_NAME = "hotlead"
 CHAMPION, CHALLENGER, PREVIOUS = "champion", "challenger", "previous"
@@ -47,38 +48,101 @@ class RegisteredModel:
         return Evidence.load(self.folder / EVIDENCE_FILE)
 
 
+class Versions(Protocol):
+    """The versions of the registered model in one store."""
+
+    def find(self, alias: str) -> ModelVersion | None:
+        """The version with an alias; None if the alias is not set."""
+
+    def read_tags(self, version: str) -> Mapping[str, str]:
+        """The tags of a version; none if there is no such version."""
+
+    def change(self, version: str, tags: Mapping[str, str], aliases: Mapping[str, str | None]) -> None:
+        """Write tags of a version, then set aliases to versions (None removes an alias), in their order."""
+
+
+@dataclass(frozen=True)
+class _MlflowVersions:
+    """The versions as MLflow itself reads and changes them, in any store and on any server."""
+
+    mlflow: Any
+
+    def find(self, alias: str) -> ModelVersion | None:
+        try:
+            version = self.mlflow.MlflowClient().get_model_version_by_alias(MODEL_NAME, alias)
+        except self.mlflow.exceptions.MlflowException as problem:
+            if problem.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+                return None
+            raise
+        return ModelVersion(str(version.version), str(version.run_id), dict(version.tags))
+
+    def read_tags(self, version: str) -> Mapping[str, str]:
+        try:
+            return dict(self.mlflow.MlflowClient().get_model_version(MODEL_NAME, version).tags)
+        except self.mlflow.exceptions.MlflowException:
+            return {}
+
+    def change(self, version: str, tags: Mapping[str, str], aliases: Mapping[str, str | None]) -> None:
+        client = self.mlflow.MlflowClient()
+        for name, value in tags.items():
+            client.set_model_version_tag(MODEL_NAME, version, name, value)
+        for alias, target in aliases.items():
+            if target is None:
+                client.delete_registered_model_alias(MODEL_NAME, alias)
+            else:
+                client.set_registered_model_alias(MODEL_NAME, alias, target)
+
+
+@contextmanager
+def open_versions(out: Path) -> Iterator[Versions]:
+    """The versions in the store of `out`. Raises OutsideError when the store does not answer.
+
+    A SQLite file is read without MLflow, which takes seconds to start: a promotion needs a few rows.
+    """
+    file = store_file(out)
+    if file is not None and file.is_file():
+        _point_to_present_folder(out)
+        if is_readable(file, MODEL_NAME):
+            yield SqliteVersions(file, MODEL_NAME)
+            return
+    with mlflow_store(out) as (mlflow, _):
+        yield _MlflowVersions(mlflow)
+
+
 def find_model(out: Path, aliases: Sequence[str] = (CHAMPION, CHALLENGER)) -> RegisteredModel:
     """The model of the first of `aliases` that is set. Raises SettingsError if none is."""
     check_store(out)
-    with mlflow_store(out) as (mlflow, uri):
+    with open_versions(out) as versions:
         for alias in aliases:
-            version = find_version(mlflow, alias)
+            version = versions.find(alias)
             if version is not None:
-                return _load_registered_model(mlflow, alias, version)
-    raise no_model_error(uri)
+                return _load_registered_model(out, alias, version)
+    raise no_model_error(store_uri(out))
 
 
-def find_version(mlflow: Any, alias: str) -> Any:
-    """MLflow's model version with an alias; None if the alias is not set."""
-    try:
-        return mlflow.MlflowClient().get_model_version_by_alias(MODEL_NAME, alias)
-    except mlflow.exceptions.MlflowException as problem:
-        if problem.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
-            return None
-        raise
+def find_versions(out: Path, aliases: Sequence[str]) -> dict[str, ModelVersion | None]:
+    """The version of each alias; None for an alias that is not set."""
+    with open_versions(out) as versions:
+        return {alias: versions.find(alias) for alias in aliases}
 
 
-def write_tags(mlflow: Any, version: str, tags: Mapping[str, str]) -> None:
-    """Write tags of a model version, in their order."""
-    for name, value in tags.items():
-        mlflow.MlflowClient().set_model_version_tag(MODEL_NAME, version, name, value)
+def change_version(
+    out: Path, version: str, tags: Mapping[str, str], aliases: Mapping[str, str | None]
+) -> None:
+    """Write tags of a version, then set aliases to versions (None removes an alias), in their order."""
+    with open_versions(out) as versions:
+        versions.change(version, tags, aliases)
 
 
-def _load_registered_model(mlflow: Any, alias: str, version: Any) -> RegisteredModel:
-    place = f"models:/{MODEL_NAME}/{version.version}"
-    folder = Path(mlflow.artifacts.download_artifacts(place))
+def _load_registered_model(out: Path, alias: str, version: ModelVersion) -> RegisteredModel:
+    folder = version.folder or _download(out, version)
     data = next((p.parent for p in folder.rglob("model.json")), folder)
-    return RegisteredModel(Model.load(data), alias, str(version.version), str(version.run_id), data)
+    return RegisteredModel(Model.load(data), alias, version.version, version.run_id, data)
+
+
+def _download(out: Path, version: ModelVersion) -> Path:
+    with mlflow_store(out) as (mlflow, _):
+        return Path(mlflow.artifacts.download_artifacts(f"models:/{MODEL_NAME}/{version.version}"))
 
 
 def check_store(out: Path) -> None:
@@ -178,9 +242,14 @@ def _set_store(mlflow: Any, uri: str, out: Path) -> None:
     if not uri.startswith("sqlite:"):
         mlflow.set_experiment(MODEL_NAME)
         return
+    _point_to_present_folder(out)
     with file_lock(out / ".lock"):
-        if uri == _local_store_uri(out):
-            point_to_present_folder(out / _STORE, MODEL_NAME, out)
         if mlflow.get_experiment_by_name(MODEL_NAME) is None:
             mlflow.create_experiment(MODEL_NAME, artifacts_uri(out))
     mlflow.set_experiment(MODEL_NAME)
+
+
+def _point_to_present_folder(out: Path) -> None:
+    if store_uri(out) == _local_store_uri(out):
+        with file_lock(out / ".lock"):
+            point_to_present_folder(out / _STORE, MODEL_NAME, out)

@@ -12,14 +12,7 @@ from scoring.evaluation.gate import run_gate
 from scoring.review_requests import read_models, write_models
 from scoring.scorecard.scorecard import Scorecard
 from scoring.to_json import to_jsonable
-from training.registry.mlflow_store import (
-    CHALLENGER,
-    CHAMPION,
-    PREVIOUS,
-    find_model,
-    find_version,
-    mlflow_store,
-)
+from training.registry.mlflow_store import CHALLENGER, CHAMPION, PREVIOUS, find_model, find_versions
 from training.registry.promotion import to_candidate
 
 _GATE = "hotlead.promoted.gate"
@@ -46,8 +39,7 @@ def write_models_snapshot(out: Path, bundles: Path, card: Scorecard) -> bool:
 
     Raises HotleadError if MLflow does not answer; the previous snapshot then remains.
     """
-    with mlflow_store(out) as (mlflow, _):
-        named = {alias: find_version(mlflow, alias) for alias in ALIASES}
+    named = find_versions(out, ALIASES)
     stamp = _snapshot_stamp(named, card)
     before = read_models(bundles)
     if before is not None and before.get("stamp") == stamp:

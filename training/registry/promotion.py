@@ -7,7 +7,6 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from features.clock import iso, now_ms
 from features.errors import DataError, SettingsError
@@ -19,15 +18,14 @@ from scoring.to_json import to_jsonable
 from training.registry.mlflow_store import (
     CHALLENGER,
     CHAMPION,
-    MODEL_NAME,
     PREVIOUS,
     RegisteredModel,
+    change_version,
     check_store,
     find_model,
-    find_version,
-    mlflow_store,
+    find_versions,
     no_model_error,
-    write_tags,
+    store_uri,
 )
 
 _LOCK = ".promote.lock"
@@ -91,12 +89,11 @@ def rollback(out: Path, why: str, user: str | None) -> RolledBack:
     """
     with file_lock(out / _LOCK):
         check_store(out)
-        with mlflow_store(out) as (mlflow, uri):
-            champion, previous = (find_version(mlflow, alias) for alias in (CHAMPION, PREVIOUS))
+        champion, previous = find_versions(out, (CHAMPION, PREVIOUS)).values()
         if champion is None:
-            raise no_model_error(uri)
-        now, before = previous and str(previous.version), str(champion.version)
-        if now in (None, before):
+            raise no_model_error(store_uri(out))
+        now, before = None if previous is None else previous.version, champion.version
+        if now is None or now == before:
             raise SettingsError(
                 "There is nothing to roll back to: no champion came before version {before}.", before=before
             )
@@ -115,26 +112,19 @@ def _make_champion(out: Path, version: str, tags: Mapping[str, str]) -> None:
 
     The alias of the champion is set after the tags: the service changes only when they are written.
     """
-    with mlflow_store(out) as (mlflow, _):
-        client: Any = mlflow.MlflowClient()
-        old = find_version(mlflow, CHAMPION)
-        write_tags(mlflow, version, tags)
-        if old is not None:
-            client.set_registered_model_alias(MODEL_NAME, PREVIOUS, old.version)
-        client.set_registered_model_alias(MODEL_NAME, CHAMPION, version)
-        challenger = find_version(mlflow, CHALLENGER)
-        if challenger is not None and str(challenger.version) == version:
-            client.delete_registered_model_alias(MODEL_NAME, CHALLENGER)
+    former, challenger = find_versions(out, (CHAMPION, CHALLENGER)).values()
+    aliases: dict[str, str | None] = {} if former is None else {PREVIOUS: former.version}
+    aliases[CHAMPION] = version
+    if challenger is not None and challenger.version == version:
+        aliases[CHALLENGER] = None
+    change_version(out, version, tags, aliases)
 
 
 def _restore(out: Path, version: str, before: str, tags: Mapping[str, str]) -> None:
-    with mlflow_store(out) as (mlflow, _):
-        client: Any = mlflow.MlflowClient()
-        write_tags(mlflow, version, tags)
-        client.set_registered_model_alias(MODEL_NAME, CHAMPION, version)
-        client.delete_registered_model_alias(MODEL_NAME, PREVIOUS)
-        if find_version(mlflow, CHALLENGER) is None:
-            client.set_registered_model_alias(MODEL_NAME, CHALLENGER, before)
+    aliases: dict[str, str | None] = {CHAMPION: version, PREVIOUS: None}
+    if find_versions(out, (CHALLENGER,))[CHALLENGER] is None:
+        aliases[CHALLENGER] = before
+    change_version(out, version, tags, aliases)
 
 
 def _find_challenger(out: Path) -> RegisteredModel:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
 
 from features.clock import iso, now_ms
 from features.errors import HotleadError
@@ -13,14 +12,7 @@ from scoring.pages.gate import explain_failures
 from scoring.review_requests import ReviewRequest, ReviewResult, read_waiting, write_result
 from scoring.scorecard.scorecard import Scorecard
 from scoring.texts import translate
-from training.registry.mlflow_store import (
-    CHALLENGER,
-    CHAMPION,
-    MODEL_NAME,
-    find_version,
-    mlflow_store,
-    write_tags,
-)
+from training.registry.mlflow_store import CHALLENGER, CHAMPION, change_version, find_versions, open_versions
 from training.registry.promotion import promote, rollback
 
 BilingualText = Mapping[Language, str]
@@ -83,10 +75,10 @@ def _promote(out: Path, card: Scorecard, request: ReviewRequest) -> BilingualTex
 
 
 def _rollback(out: Path, card: Scorecard, request: ReviewRequest) -> BilingualText:
-    champion = _find_version(out, CHAMPION)
+    champion = find_versions(out, (CHAMPION,))[CHAMPION]
     if champion is not None and _was_restored(champion.tags, request):
-        return _translate("models_rolled_back", now=str(champion.version), before=request.registered)
-    if champion is None or str(champion.version) != request.registered:
+        return _translate("models_rolled_back", now=champion.version, before=request.registered)
+    if champion is None or champion.version != request.registered:
         raise _RequestRefused(_translate("models_other_champion", version=request.registered))
     result = rollback(out, request.note, request.by)
     return _translate("models_rolled_back", now=result.champion, before=result.previous)
@@ -108,18 +100,13 @@ def _was_restored(tags: Mapping[str, str], request: ReviewRequest) -> bool:
 
 def _reject(out: Path, card: Scorecard, request: ReviewRequest) -> BilingualText:
     """Tag the version and remove the alias; a request that was interrupted in between is completed."""
-    with mlflow_store(out) as (mlflow, _):
-        client: Any = mlflow.MlflowClient()
-        try:
-            tags = client.get_model_version(MODEL_NAME, request.registered).tags
-        except mlflow.MlflowException:
-            tags = {}
+    with open_versions(out) as versions:
+        tags = versions.read_tags(request.registered)
     if tags.get("hotlead.rejected.at") != iso(request.at):
         _check_challenger(out, request)
         _tag(out, request, "rejected")
     if _version_number(out, CHALLENGER) == request.registered:
-        with mlflow_store(out) as (mlflow, _):
-            mlflow.MlflowClient().delete_registered_model_alias(MODEL_NAME, CHALLENGER)
+        change_version(out, request.registered, {}, {CHALLENGER: None})
     return _translate("models_rejected", version=request.registered)
 
 
@@ -128,21 +115,15 @@ def _check_challenger(out: Path, request: ReviewRequest) -> None:
         raise _RequestRefused(_translate("models_other_challenger", version=request.registered))
 
 
-def _find_version(out: Path, alias: str) -> Any:
-    with mlflow_store(out) as (mlflow, _):
-        return find_version(mlflow, alias)
-
-
 def _version_number(out: Path, alias: str) -> str | None:
-    version = _find_version(out, alias)
-    return None if version is None else str(version.version)
+    version = find_versions(out, (alias,))[alias]
+    return None if version is None else version.version
 
 
 def _tag(out: Path, request: ReviewRequest, event: str) -> None:
     """Write who, why and, last, when."""
     tags = {"by": request.by, "why": request.note, "at": iso(request.at)}
-    with mlflow_store(out) as (mlflow, _):
-        write_tags(mlflow, request.registered, {f"hotlead.{event}.{name}": tags[name] for name in tags})
+    change_version(out, request.registered, {f"hotlead.{event}.{name}": tags[name] for name in tags}, {})
 
 
 _LANGUAGES: tuple[Language, ...] = ("en", "ja")

@@ -34,7 +34,6 @@ _DURABLE, _DURABLE_NOW = (
     "WHERE current_setting('synchronous_commit') = 'off'"
     for this_transaction in ("false", "true")
 )
-_QUICK = "SET synchronous_commit = off"
 _INVALID_STATES = ("22", "23", "54")
 """Classes of SQLSTATE that are caused by the content: data, constraints, program limits."""
 _TRANSIENT_STATES = ("40001", "40P01")
@@ -61,7 +60,9 @@ class PostgresDatabase(Database):
         super().__init__(engine)
 
     def connect(self, durable: bool) -> psycopg.Connection[SqlRow]:
-        return self._connect(_DURABLE if durable else _QUICK)
+        """A connection whose commits are on disk, whatever `durable` says: an asynchronous commit would be
+        lost already when the process of PostgreSQL is killed, after "stored" was answered."""
+        return self._connect(_DURABLE)
 
     def is_usable(self, connection: DriverConnection) -> bool:
         return isinstance(connection, psycopg.Connection) and not connection.closed

@@ -150,6 +150,14 @@ def test_what_is_not_there_and_other_methods(app: App) -> None:
             assert allowed_methods
 
 
+@pytest.mark.parametrize("path", sorted(access.OPEN_PATHS - {access.ROOT}))
+def test_health_checks_refuse_other_methods(app: App, path: str) -> None:
+    for method in ("POST", "TRACE"):
+        answer = app.request(method, path, role=None)
+        read_problem(answer, 405)
+        assert answer.headers["allow"] == "GET, HEAD, OPTIONS"
+
+
 def test_a_body_that_is_too_large_is_413(tmp_path: Path) -> None:
     with small_app(tmp_path, HOTLEAD_BODY_LIMIT="2000") as app:
         read_problem(app.post("/v1/score", {"lead_id": "x" * 3000}), 413)

@@ -7,9 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from features.clock import now_ms
 from features.settings import CrmSettings, load_settings
 from scoring.model.bundle import Origin, current_name, write_bundle
 from scoring.model.model import TREES_FILE
+from scoring.scorecard import office_hours
+from scoring.scorecard.office_hours import compute_deadline
 from serving.predictions.live_model import ModelWatcher
 from tests.conftest import Demo
 from tests.helpers.small_crm import replace_text
@@ -52,6 +55,21 @@ def test_a_bundle_is_taken_into_use_when_it_comes(demo: Demo, folder: Path, crm:
     assert watch.live_model.origin is not None
     assert watch.live_model.origin.version == demo.model.version
     assert before.scorer.calibrated_model is None  # who took it before is answered by it to the end
+
+
+@pytest.mark.parametrize("has_model", [True, False])
+def test_the_first_deadline_finds_the_holidays_loaded(
+    demo: Demo, folder: Path, crm: CrmSettings, has_model: bool
+) -> None:
+    """Loading them takes a second on a busy machine."""
+    if has_model:
+        lay_out(demo, folder)
+    office_hours._open_spans.cache_clear()
+    watch = ModelWatcher(crm, folder / "bundles")
+    watch.refresh()
+    before = office_hours._open_spans.cache_info().misses
+    compute_deadline(now_ms(), 1.0, watch.live_model.scorer.card.hours)
+    assert office_hours._open_spans.cache_info().misses == before == 1
 
 
 def test_a_damaged_bundle_leaves_the_rules_until_it_is_mended(
