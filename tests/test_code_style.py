@@ -17,7 +17,7 @@ from statistics import median
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("features", "scoring", "training", "serving", "cli", "demo", "benchmarks", "hotlead")
 MAX_LINES, MAX_FUNCTION_LINES, MAX_MEDIAN_LINES, MAX_MODULES = 400, 50, 7, 15
-MAX_PACKAGE_LINES = 61_000
+MAX_PACKAGE_LINES = 62_000
 MAX_ANY_SHARE = 0.08
 
 FUNCTION_WORDS = """

@@ -76,7 +76,7 @@ def _read_store(settings: ServiceSettings, lead_id: str, card: Scorecard, lang: 
         with closing(Store.open(settings.store_url, settings.spool, key_file=key_file)) as store:
             parts = store.read(partial(_read_tables, lead_id=lead_id))
             queued = [_to_values(prediction._asdict()) for prediction in store.find_queued(lead_id)]
-            is_erased = bool(store.find_suppressed([lead_id]))
+            is_erased = bool(store.suppression.find([lead_id]))
     except (StoreUnavailable, OSError) as problem:
         raise OutsideError(
             "The store at {url} is away ({why}). Run this again when it is back.",

@@ -21,8 +21,8 @@ from serving.jobs.export_training_data import erase_from_export
 from serving.jobs.lead_ids import find_files_with_ids
 from serving.settings import ServiceSettings, shown_url
 from serving.store.disk_queue import DiskQueue
+from serving.store.erasure.inactive_leads import InactiveLeads, find_inactive_leads
 from serving.store.errors import StoreUnavailable
-from serving.store.inactive_leads import InactiveLeads, find_inactive_leads
 from serving.store.records import ErasedLeads
 from serving.store.state.known_store import check_store, open_store
 from serving.store.store import Store

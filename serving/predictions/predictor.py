@@ -177,7 +177,7 @@ class Predictor:
         self, scores: Sequence[Score], predictions: Sequence[Prediction]
     ) -> Sequence[StoredState]:
         """Where each prediction is stored; the scores are then counted in the metrics."""
-        erased = self._store.find_suppressed([prediction.lead_id for prediction in predictions])
+        erased = self._store.suppression.find([prediction.lead_id for prediction in predictions])
         if erased:
             predictions = [p for p in predictions if p.lead_id not in erased]
         future = self._store.add_predictions(predictions)

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 
 from features.clock import now_ms
 from serving.store.backends.base import Database, DriverConnection, rollback_and_close
+from serving.store.erasure.suppression import SuppressionList
 from serving.store.records import Prediction
-from serving.store.suppression import SuppressionList
 
 FEW = 4
 _BUSY_CODES = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)

@@ -16,10 +16,10 @@ from serving.store.backends.base import Cursor, Database, rollback_and_close
 from serving.store.change_signal import ChangeSignal
 from serving.store.circuit_breaker import CircuitBreaker
 from serving.store.disk_queue import DiskQueue
+from serving.store.erasure.suppression import SuppressionList
 from serving.store.errors import RETRY_SECONDS, StoreUnavailable, describe_error
 from serving.store.records import Prediction, Record
 from serving.store.state.identity import StoreMarker, open_database
-from serving.store.suppression import SuppressionList
 from serving.store.writer import Writer
 
 TICK_SECONDS = 0.25

@@ -7,7 +7,7 @@ and wait in the queue on disk while the database is unavailable.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from functools import partial
 from pathlib import Path
@@ -28,6 +28,7 @@ from serving.store.change_signal import ChangeSignal
 from serving.store.circuit_breaker import CircuitBreaker
 from serving.store.direct_writer import DirectWriter
 from serving.store.disk_queue import DiskQueue
+from serving.store.erasure.suppression import SuppressionList
 from serving.store.errors import InvalidRecord, StoreUnavailable, describe_error
 from serving.store.maintenance import StoreMaintenance
 from serving.store.queries import in_chunks
@@ -44,7 +45,6 @@ from serving.store.records import (
 from serving.store.state.audit_log import Actor, Change, append_changes
 from serving.store.state.identity import StoreMarker
 from serving.store.state.retention import RetentionPlan, plan_retention
-from serving.store.suppression import SuppressionList
 from serving.store.tables import activity_blocks, metadata
 from serving.store.writer import PredictionsJob, RecordsJob, Writer
 
@@ -78,7 +78,7 @@ class Store:
         marker: StoreMarker | None = None,
     ) -> None:
         self._database, self._queue, self._breaker = database, queue, CircuitBreaker()
-        self._suppression, self._signal = suppression, signal
+        self.suppression, self._signal = suppression, signal
         self._writer = Writer(database, queue, self._breaker, suppression, signal.announce)
         self._direct_writer = DirectWriter(database, suppression)
         self._maintenance = StoreMaintenance(
@@ -155,10 +155,6 @@ class Store:
         """The predictions of a lead in the queue on disk. Raises OSError."""
         return self._queue.find(lead_id)
 
-    def find_suppressed(self, lead_ids: Iterable[str]) -> frozenset[str]:
-        """Those of some leads that were erased: nothing of them is stored."""
-        return self._suppression.find(lead_ids)
-
     def lead(self, lead_id: str, before: int | None = None, limit: int | None = None) -> StoredLead | None:
         """The history of a lead; None if it is unknown. `before` as in `leads`.
 
@@ -223,7 +219,7 @@ class Store:
         def erase(cursor: Cursor) -> tuple[set[str], set[str], dict[str, int]]:
             before = set[str]()
             if not may_return:
-                before = self._suppression.add(self._database, cursor, lead_ids, now_ms())
+                before = self.suppression.add(self._database, cursor, lead_ids, now_ms())
             present = {i for name in _TABLES for i in self._database.find_leads(cursor, name, lead_ids)}
             return before, present, self._erase_rows(lead_ids, len(present), actor, cursor)
 
@@ -237,11 +233,11 @@ class Store:
 
         def lift_chunk(chunk: Sequence[str]) -> int:
             return self._writer.transact(
-                True, lambda cursor: self._suppression.lift(self._database, cursor, chunk)
+                True, lambda cursor: self.suppression.lift(self._database, cursor, chunk)
             )
 
         lifted = sum(self._run_in_writer(partial(lift_chunk, chunk)) for chunk in in_chunks(lead_ids))
-        self._suppression.refresh(self._database)
+        self.suppression.refresh(self._database)
         return lifted
 
     def prune(self, before: int) -> int:

@@ -18,10 +18,10 @@ from serving.store.backends.base import Cursor, Database, DriverConnection, roll
 from serving.store.backends.inserts import Entry, insert_new, lead_of
 from serving.store.circuit_breaker import CircuitBreaker
 from serving.store.disk_queue import DiskQueue
+from serving.store.erasure.suppression import SuppressionList
 from serving.store.errors import InvalidRecord, StoreUnavailable, WriteConflict, describe_error
 from serving.store.records import Prediction, RecordKind, StoredState, WriteOutcome
 from serving.store.state.audit_log import Actor, record_overrides
-from serving.store.suppression import SuppressionList
 
 ROWS_A_GROUP = 5_000
 ATTEMPTS = 3

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from serving.store.direct_writer import FEW, DirectWriter
+from serving.store.erasure.suppression import SuppressionList
 from serving.store.store import Store, database_from_url
-from serving.store.suppression import SuppressionList
 from tests.helpers.service.store_faults import held_up_writer
 from tests.helpers.service.stores import prediction
 

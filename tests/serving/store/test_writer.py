@@ -18,10 +18,10 @@ from serving.store.backends.sqlite import LOG_BYTES, MAX_LOG_BYTES
 from serving.store.circuit_breaker import CircuitBreaker
 from serving.store.direct_writer import FEW
 from serving.store.disk_queue import DiskQueue
+from serving.store.erasure.suppression import SuppressionList
 from serving.store.errors import InvalidRecord, StoreUnavailable
 from serving.store.records import Record, StoredState, WriteOutcome
 from serving.store.store import Store, database_from_url
-from serving.store.suppression import SuppressionList
 from serving.store.writer import CallableJob, PredictionsJob, RecordsJob, Writer
 from tests.helpers.service.store_faults import database_of, held_up_writer
 from tests.helpers.service.stores import MOMENT_MS, activity, open_store, prediction, record, wait_until

@@ -38,7 +38,7 @@ def test_no_record_of_an_erased_lead_is_stored(store: Store) -> None:
         "stored"
     ]
     assert store.lead("L1") is None
-    assert store.find_suppressed(["L1", "L2"]) == {"L1"}
+    assert store.suppression.find(["L1", "L2"]) == {"L1"}
 
 
 def test_no_score_of_an_erased_lead_is_stored(store: Store) -> None:
@@ -55,7 +55,7 @@ def test_another_process_knows_at_once(url: str, tmp_path: Path) -> None:
         add_predictions(second, prediction("L9"))
         first.forget(["L1", "L2"])
         assert add_records(second, activity("k")) == ["suppressed"]
-        assert second.find_suppressed(["L1", "L2", "L3"]) == {"L1", "L2"}
+        assert second.suppression.find(["L1", "L2", "L3"]) == {"L1", "L2"}
         first.forget(["L3"])
         add_predictions(second, prediction("L3"))
         assert second.scores("L3") == []
@@ -79,7 +79,7 @@ def test_a_lifted_lead_is_stored_again_everywhere(url: str, tmp_path: Path) -> N
         assert add_records(second, activity("k")) == ["suppressed"]
         assert first.lift(["L1", "unknown"]) == 1
         assert add_records(first, activity("k")) == ["stored"]
-        wait_until(lambda: second.find_suppressed(["L1", "L2"]) == {"L2"}, "the other process has read it")
+        wait_until(lambda: second.suppression.find(["L1", "L2"]) == {"L2"}, "the other process has read it")
 
 
 def test_erasing_again_says_so(store: Store) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from features.clock import MS_PER_DAY
-from serving.store.inactive_leads import find_inactive_leads
+from serving.store.erasure.inactive_leads import find_inactive_leads
 from serving.store.records import Record
 from serving.store.store import Store
 from tests.helpers.service.live_service import settings_of
