@@ -228,12 +228,12 @@ def best_linear(folds: Sequence[Fold], seed: int, recent: bool = False) -> tuple
     """
     pull, judged = _few_deals_pull(folds), []
     fitted = compute_side_by_side(lambda fold: _fit_fold(fold, seed, recent), folds)
-    for strength, *parts in zip(STRENGTHS, *fitted, strict=True):
-        losses = [log_loss(f.test_won, part.log_odds(f.test)) for f, part in zip(folds, parts, strict=True)]
+    for strength, *judged_parts in zip(STRENGTHS, *fitted, strict=True):
+        losses, parts = zip(*judged_parts, strict=True)
         distance = float(np.log10(strength / USUAL_STRENGTH))
         judged.append((float(np.mean(losses)) + pull * distance**2, strength, parts))
     _, strength, parts = min(judged, key=lambda j: j[0])
-    return strength, parts
+    return strength, list(parts)
 
 
 def _few_deals_pull(folds: Sequence[Fold]) -> float:
@@ -241,7 +241,8 @@ def _few_deals_pull(folds: Sequence[Fold]) -> float:
     return 1 / (min(count_rarer_outcome(fold.test_won, fold.groups) for fold in folds) * len(folds))
 
 
-def _fit_fold(fold: Fold, seed: int, recent: bool) -> list[LinearPart]:
-    """The linear part of each strength on the older side of a fold."""
+def _fit_fold(fold: Fold, seed: int, recent: bool) -> list[tuple[float, LinearPart]]:
+    """The linear part of each strength on the older side of a fold, with its log loss on the later side."""
     weights = recency_weights(len(fold.train)) if recent else None
-    return fit_strengths(fold.design, fold.train_won, STRENGTHS, seed, weights)
+    parts = fit_strengths(fold.design, fold.train_won, STRENGTHS, seed, weights)
+    return [(log_loss(fold.test_won, part.log_odds(fold.test)), part) for part in parts]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +22,7 @@ from training.fitting.fit import fit
 from training.fitting.learning_curve import count_trees, mean_curve, sum_losses
 from training.fitting.recipe import Recipe
 from training.fitting.splits import Split, limit_test, random_folds, split_newest
-from training.side_by_side import compute_both, compute_side_by_side
+from training.side_by_side import compute_side_by_side
 
 RANDOM_FOLDS, _STAND_IN_FOLDS = 5, 2
 PARTS = ("linear", "trees")
@@ -83,9 +82,7 @@ def evaluate(data: Dataset, choose: Callable[[Dataset], Recipe], seed: int) -> E
         train, test = data.take(split.train), data.take(split.test)
         _check_both_outcomes(train)
         recipe = choose(train)
-        model, baselines = compute_both(
-            partial(fit, train, recipe, seed), partial(baseline_scores, train, test, seed)
-        )
+        model, baselines = fit(train, recipe, seed), baseline_scores(train, test, seed)
         leads = model.encode(test.all_columns)
         recipes.append(recipe)
         scores = _score_parts(model, leads)
