@@ -311,7 +311,7 @@ class Store:
         if corrected_keys:
             drop_blocks_of_keys(self._database, cursor, corrected_keys)
         del deleted[activity_blocks.name]  # they are the activities once more
-        if actor is not None and present:
+        if actor is not None:
             change = Change(actor, "lead_erased", detail={"leads": present, "rows": sum(deleted.values())})
             append_changes(cursor.execute, self._database.mark, [change])
         return deleted

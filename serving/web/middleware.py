@@ -255,8 +255,9 @@ class _Exchange:
             for raw, name in _PASSED_THROUGH.items()
             if raw in response_headers
         }
-        if status == 405 and "Allow" not in passed_headers:
-            passed_headers["Allow"] = ALLOW.get(self.scope["path"], "")
+        if status == 405:
+            methods = passed_headers.get("Allow", ALLOW.get(self.scope["path"], ""))
+            passed_headers["Allow"] = ", ".join(sorted(methods.split(", ")))  # a route's are in no order
         return problems.from_status(status, passed_headers)
 
     async def _send_response(self, status: int, header_pairs: Iterable[tuple[str, str]], body: bytes) -> None:

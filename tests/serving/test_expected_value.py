@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -29,9 +30,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def app(folder: Path, tmp_path: Path) -> Iterator[App]:
     """The service of a company with a model and an empty store."""
-    service = App(
-        folder / "crm.toml", folder / "hotlead-out", HOTLEAD_STORE_URL=f"sqlite:///{tmp_path / 'store.db'}"
-    )
+    company = shutil.copytree(folder, tmp_path / "company")
+    service = App(company / "crm.toml", company / "hotlead-out")
     yield service
     service.close()
 

@@ -67,6 +67,7 @@ def test_the_output_folder_holds_the_model_and_its_report(tmp_path: Path) -> Non
     assert (tmp_path / "out" / "report.html").read_text("utf-8") == record.report
     assert listing(tmp_path / "out") == {
         ".lock",
+        "pseudonym.key",
         "report.html",
         "model",
         "model/model.json",
