@@ -141,7 +141,7 @@ def quiet_lightgbm() -> None:
 def _message(record: logging.LogRecord) -> str:
     """The message; only its template when an exception is, or may be, formatted into it."""
     others = record.name.partition(".")[0] not in OURS
-    if _holds_exception(record.args) or (record.exc_info and others):
+    if (record.args and _holds_exception(record.args)) or (record.exc_info and others):
         # Some loggers put values into the template, such as asyncio the arguments of a callback.
         return str(record.msg).partition("\n")[0].partition("(")[0][:LONGEST]
     try:

@@ -89,7 +89,6 @@ class Predictor:
             facts, scores, predictions = await self._read_and_score(lead, options)
         else:
             facts = lead
-            _check_created(facts, options)
             scores, predictions = self._score(facts, options)
         states = await self._store_and_count(scores, predictions)
         return ScoredLead(scores[0], facts.ignored, facts.unknown_types, states[0])
@@ -125,7 +124,6 @@ class Predictor:
         if stored_lead is None:
             raise UnknownLead
         facts = facts_from_store(stored_lead, self.schema, options.live_now, options.as_of)
-        _check_created(facts, options)
         return facts, *self._score(facts, options)
 
     def _score_batch(
@@ -138,11 +136,13 @@ class Predictor:
     def _score(
         self, leads: LeadFacts | BatchLeads, options: ScoreOptions
     ) -> tuple[list[Score], list[Prediction]]:
-        """The scores of one lead or of a batch, and what is stored of them."""
+        """The scores and what is stored of them. Raises LeadNotCreated for one lead."""
         scorer, schema, moment = self._model_watcher.live_model.scorer, self.schema, options.moment
         is_live, explain = options.as_of is None, options.explain != "none"
         as_of = moment if schema.dated else None
         if isinstance(leads, LeadFacts):
+            if options.as_of is not None and options.as_of < leads.created != NEVER:
+                raise LeadNotCreated(options.as_of, leads.created)
             view = leads.view(moment)
             answers = scorer.score_one(
                 lead_id=leads.lead_id,
@@ -177,8 +177,9 @@ class Predictor:
         self, scores: Sequence[Score], predictions: Sequence[Prediction]
     ) -> Sequence[StoredState]:
         """Where each prediction is stored; the scores are then counted in the metrics."""
-        erased = self._store.suppression.find([prediction.lead_id for prediction in predictions])
-        if erased:
+        erased = frozenset[str]()
+        if not self._store.suppression.is_empty:
+            erased = self._store.suppression.find([prediction.lead_id for prediction in predictions])
             predictions = [p for p in predictions if p.lead_id not in erased]
         future = self._store.add_predictions(predictions)
         stored = future.result() if future.done() else await asyncio.wrap_future(future)
@@ -188,11 +189,6 @@ class Predictor:
             return [stored] * len(scores)
         self._metrics.count_suppressed_scores(len(scores) - len(predictions))
         return ["suppressed" if score.lead_id in erased else stored for score in scores]
-
-
-def _check_created(facts: LeadFacts, options: ScoreOptions) -> None:
-    if options.as_of is not None and options.as_of < facts.created != NEVER:
-        raise LeadNotCreated(options.as_of, facts.created)
 
 
 def build_prediction(score: Score, deadline: int, as_of: int, scored_at: int, replay: bool) -> Prediction:

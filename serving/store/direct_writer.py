@@ -60,7 +60,8 @@ class DirectWriter:
             if problem.sqlite_errorcode & 0xFF in _BUSY_CODES:
                 return False
             raise
-        if rows := self._suppression.drop(cursor, predictions):
+        erased = self._suppression.find_now(cursor, (prediction.lead_id for prediction in predictions))
+        if rows := [prediction for prediction in predictions if prediction.lead_id not in erased]:
             self._database.insert_predictions(cursor, rows, now_ms())
         cursor.execute("COMMIT")
         return True

@@ -244,7 +244,8 @@ class Writer:
 
     def insert_predictions(self, cursor: Cursor, predictions: Sequence[Prediction]) -> None:
         """Insert predictions, without those of erased leads."""
-        if rows := self._suppression.drop(cursor, predictions):
+        erased = self._suppression.find_now(cursor, (prediction.lead_id for prediction in predictions))
+        if rows := [prediction for prediction in predictions if prediction.lead_id not in erased]:
             self._database.insert_predictions(cursor, rows, now_ms())
 
     def _handle_records_error(self, group: Sequence[RecordsJob], problem: Exception) -> None:

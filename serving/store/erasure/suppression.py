@@ -17,7 +17,6 @@ from sqlalchemy.engine import Connection
 from features.errors import HotleadError
 from scoring.model.pseudonyms import Pseudonyms
 from serving.store.backends.base import Cursor, Database
-from serving.store.records import Prediction
 
 _NEWEST = "SELECT max(seq) FROM suppressed"
 _SIZE = "SELECT coalesce(max(seq), 0), count(*) FROM suppressed"
@@ -38,6 +37,11 @@ class SuppressionList:
         self._digests: frozenset[str] = frozenset()
         self._newest, self._count = 0, 0
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether no lead is on the list, as far as this process knows."""
+        return not self._digests
+
     def find(self, lead_ids: Iterable[str]) -> frozenset[str]:
         """Those of some leads that were erased."""
         if not self._digests:
@@ -51,11 +55,6 @@ class SuppressionList:
         if newest is not None and (newest[0] or 0) != self._newest:
             self._load(cursor.execute(_SIZE).fetchall(), cursor.execute(_ALL).fetchall())
         return self.find(lead_ids) if self._digests else _NOBODY
-
-    def drop(self, cursor: Cursor, predictions: Sequence[Prediction]) -> Sequence[Prediction]:
-        """The predictions without those of erased leads, as of the transaction of the cursor."""
-        erased = self.find_now(cursor, (prediction.lead_id for prediction in predictions))
-        return [p for p in predictions if p.lead_id not in erased] if erased else predictions
 
     def refresh(self, database: Database) -> None:
         """Read the list again if it has changed. Raises StoreUnavailable."""
