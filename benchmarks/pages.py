@@ -34,6 +34,7 @@ from serving.jobs.crm_records import CrmExport
 from serving.jobs.demo_history import simulate_history
 from serving.jobs.import_crm import import_crm
 from serving.settings import ServiceSettings
+from serving.store.state.known_store import check_store
 from serving.store.store import Store
 from serving.store.tables import metadata
 from training.registry.follower import deploy_champion
@@ -122,6 +123,7 @@ def _simulate_history(url: str, crm_toml: Path) -> None:
     settings = ServiceSettings.from_environment(
         {**os.environ, "HOTLEAD_CRM": str(crm_toml), "HOTLEAD_STORE_URL": url}
     )
+    check_store(settings, is_new=True)
     loaded = load(load_settings(crm_toml), settings.out / "rejects.csv")
     export = CrmExport(loaded.crm, **asdict(read_extra_columns(loaded)))
     simulate_history(settings, loaded.settings, export, simulate_handling, print, loaded.crm.snapshot)
