@@ -13,7 +13,6 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
-from sqlalchemy.engine import make_url
 
 from features.clock import iso
 from features.crm.values.csv_output import BYTE_ORDER_MARK, escape_formula
@@ -36,6 +35,7 @@ from serving.store.state.audit_log import (
     record_change,
     verify_entries,
 )
+from serving.store.state.known_store import has_store, unavailable_store
 from serving.store.store import database_from_url
 from serving.store.tables import SCHEMA
 
@@ -129,12 +129,6 @@ def to_dict(entry: AuditEntry) -> dict[str, str | int | None]:
     return {name: iso(entry.made_at) if name == "made_at" else getattr(entry, name) for name in FIELDS}
 
 
-def has_store(settings: ServiceSettings) -> bool:
-    """Whether the store was created. A store on PostgreSQL counts as created."""
-    url = make_url(settings.store_url)
-    return url.get_backend_name() != "sqlite" or Path(url.database or "").exists()
-
-
 @contextmanager
 def _reading(settings: ServiceSettings) -> Iterator[Database]:
     if not has_store(settings):
@@ -147,11 +141,7 @@ def _reading(settings: ServiceSettings) -> Iterator[Database]:
         with _open(settings) as database:
             yield database
     except StoreUnavailable as problem:
-        raise OutsideError(
-            "The store at {url} is away ({why}). Run this again when it is back.",
-            url=settings.shown_store,
-            why=str(problem),
-        ) from None
+        raise unavailable_store(settings, problem) from None
 
 
 @contextmanager

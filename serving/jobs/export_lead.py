@@ -13,10 +13,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from sqlalchemy import Row, Table, select
-from sqlalchemy.engine import Connection, make_url
+from sqlalchemy.engine import Connection
 
 from features.clock import iso, iso_exact
-from features.errors import OutsideError
 from features.kinds import Language
 from features.settings import CrmSettings
 from scoring.decision.reasons import stored_rule_reasons
@@ -28,7 +27,7 @@ from scoring.texts import translate
 from serving.settings import ServiceSettings
 from serving.store.errors import StoreUnavailable
 from serving.store.records import KINDS
-from serving.store.store import Store
+from serving.store.state.known_store import check_store, has_store, open_store, unavailable_store
 from serving.store.tables import RECORDS, current_scores, predictions
 
 LeadDocument = dict[str, Any]
@@ -67,22 +66,17 @@ def export_lead(
 
 
 def _read_store(settings: ServiceSettings, lead_id: str, card: Scorecard, lang: Language) -> LeadDocument:
-    """The parts of the store; all are empty without one."""
-    url = make_url(settings.store_url)
-    if url.get_backend_name() == "sqlite" and not Path(url.database or "").exists():
+    """The parts of the store; all are empty without one. Raises ConfirmationNeeded where it is missing."""
+    check_store(settings)
+    if not has_store(settings):
         return {**{name: [] for name in _SECTIONS}, "current_score": None, "erased": False}
     try:
-        key_file = settings.pseudonym_key_file
-        with closing(Store.open(settings.store_url, settings.spool, key_file=key_file)) as store:
+        with closing(open_store(settings)) as store:
             parts = store.read(partial(_read_tables, lead_id=lead_id))
             queued = [_to_values(prediction._asdict()) for prediction in store.find_queued(lead_id)]
             is_erased = bool(store.suppression.find([lead_id]))
     except (StoreUnavailable, OSError) as problem:
-        raise OutsideError(
-            "The store at {url} is away ({why}). Run this again when it is back.",
-            url=settings.shown_store,
-            why=problem,
-        ) from None
+        raise unavailable_store(settings, problem) from None
     for score in (*parts["scores"], *queued, *filter(None, [parts["current_score"]])):
         reasons = stored_rule_reasons(score["detail"], card, lang)
         score["rules_reasons_in_words"] = [reason.text for reason in reasons]

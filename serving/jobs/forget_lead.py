@@ -10,8 +10,6 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-from sqlalchemy.engine import make_url
-
 from features.errors import DataError, OutsideError, SettingsError
 from features.messages import Message
 from scoring.evaluation.erase_leads import ErasureReport, erase_leads
@@ -24,7 +22,7 @@ from serving.store.disk_queue import DiskQueue
 from serving.store.erasure.inactive_leads import InactiveLeads, find_inactive_leads
 from serving.store.errors import StoreUnavailable
 from serving.store.records import ErasedLeads
-from serving.store.state.known_store import check_store, open_store
+from serving.store.state.known_store import check_store, has_store, open_store
 from serving.store.store import Store
 
 PATIENCE_SECONDS = 10.0
@@ -218,8 +216,7 @@ def _store_exists(settings: ServiceSettings) -> bool:
     is lost but its queue is not.
     """
     check_store(settings)
-    url = make_url(settings.store_url)
-    if url.get_backend_name() != "sqlite" or Path(url.database or "").exists():
+    if has_store(settings):
         return True
     if DiskQueue(settings.spool, 0).waiting:
         raise _unavailable_error(settings, _LOST_FILE)

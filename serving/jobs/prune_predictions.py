@@ -6,16 +6,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
-
-from sqlalchemy.engine import make_url
 
 from features.clock import iso
 from features.errors import OutsideError
 from features.messages import Message
 from serving.settings import ServiceSettings
 from serving.store.errors import StoreUnavailable
-from serving.store.state.known_store import check_store, open_store
+from serving.store.state.known_store import check_store, has_store, open_store, unavailable_store
 from serving.store.state.retention import count_before, find_due
 from serving.store.store import Store
 
@@ -79,17 +76,12 @@ def prune_predictions(settings: ServiceSettings, old: OldPredictions) -> PruneRe
 @contextmanager
 def _open_store(settings: ServiceSettings) -> Iterator[Store]:
     check_store(settings)
-    url = make_url(settings.store_url)
-    if url.get_backend_name() == "sqlite" and not Path(url.database or "").exists():
+    if not has_store(settings):
         raise OutsideError("There is no store at {url}.", url=settings.shown_store)
     store = open_store(settings)
     try:
         yield store
     except StoreUnavailable as problem:
-        raise OutsideError(
-            "The store at {url} is away ({why}). Run this again when it is back.",
-            url=settings.shown_store,
-            why=str(problem),
-        ) from None
+        raise unavailable_store(settings, problem) from None
     finally:
         store.close()

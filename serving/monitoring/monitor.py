@@ -6,11 +6,10 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from sqlalchemy.engine import Connection, make_url
+from sqlalchemy.engine import Connection
 
 from features.clock import MS_PER_DAY, NEVER, days_to_ms
 from features.columns import Column, encode_texts
@@ -37,7 +36,7 @@ from serving.predictions.live_model import ModelWatcher
 from serving.settings import ServiceSettings
 from serving.store.errors import StoreUnavailable
 from serving.store.records import StoredLead
-from serving.store.state.known_store import check_store, open_store
+from serving.store.state.known_store import check_store, has_store, open_store
 from serving.store.store import Store
 from serving.store.tables import RECORDS
 
@@ -88,8 +87,7 @@ def monitor_service(
 ) -> MonitoringReport:
     """The report of `hotlead monitor`. Raises OutsideError when there is no store or it is unavailable."""
     check_store(settings)
-    url = make_url(settings.store_url)
-    if url.get_backend_name() == "sqlite" and not Path(url.database or "").exists():
+    if not has_store(settings):
         raise OutsideError(
             "There is no store at {url}. Start the service with `hotlead serve`, or "
             "say with HOTLEAD_STORE_URL or --out where it keeps its store.",

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from contextlib import closing
+from pathlib import Path
 
-from features.errors import ConfirmationNeeded
+from sqlalchemy.engine import make_url
+
+from features.errors import ConfirmationNeeded, OutsideError
 from serving.settings import ServiceSettings
 from serving.store.errors import StoreUnavailable
 from serving.store.state.identity import StoreMarker, StoreMissing, check_identity
@@ -14,6 +17,21 @@ from serving.store.store import Store, database_from_url
 def store_marker(settings: ServiceSettings) -> StoreMarker:
     """What remembers the store of an installation."""
     return StoreMarker(settings.out, settings.session_key)
+
+
+def has_store(settings: ServiceSettings) -> bool:
+    """Whether the store was made. One on PostgreSQL counts as made."""
+    url = make_url(settings.store_url)
+    return url.get_backend_name() != "sqlite" or Path(url.database or "").exists()
+
+
+def unavailable_store(settings: ServiceSettings, why: object) -> OutsideError:
+    """The error of a command that found the store unavailable."""
+    return OutsideError(
+        "The store at {url} is away ({why}). Run this again when it is back.",
+        url=settings.shown_store,
+        why=str(why),
+    )
 
 
 def check_store(settings: ServiceSettings, is_new: bool = False) -> None:
