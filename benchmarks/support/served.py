@@ -63,8 +63,7 @@ def start_service(
     command = [sys.executable, "-m", "cli", "serve", str(crm_toml), "--port", str(port), *options]
     if not {"--open", "--host"} & {*options}:
         command.append("--open")
-    if "HOTLEAD_STORE_URL" in (environ or {}):
-        command.append("--new-store")  # another one than the CRM's own
+    command.append("--new-store")  # measurements of one CRM begin with different stores
     with start_process(command, crm_toml.parent / f"serve-{port}.log", port, environ or {}) as running:
         yield running
 

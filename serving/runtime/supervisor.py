@@ -55,14 +55,14 @@ class ManagedProcess:
         return self.process is not None and self.process.poll() is not None
 
     def restart_if_dead(self, progress: StatusCallback) -> None:
-        """Start it again after it has ended, after 0, 1, 3, 7 ... 30 s when it did not run for long."""
+        """Start it again after it has ended, after 0, 1, 3, 7 ... 30 s where it ends soon again and again."""
         if self.process is None or not self.has_ended:
             return
         now = time.monotonic()
         if self.restart_at is None:
             is_stable = now - self.started > _STABLE_SECONDS
             self.failures = 0 if is_stable else min(self.failures + 1, _MAX_DOUBLINGS)
-            wait = min(2.0**self.failures - 1, _STABLE_SECONDS)
+            wait = min(2.0 ** max(self.failures - 1, 0) - 1, _STABLE_SECONDS)
             self.restart_at = now + wait
             code = self.process.returncode
             reason = (

@@ -39,7 +39,7 @@ def test_a_stop_under_load_answers_every_request_or_says_when_to_come_again(crm_
     visits = [{"type": "visit", "at": "2026-01-05T09:00:00Z"}] * ACTIVITIES
     leads = [{"lead_id": f"L{n}", "attributes": {}, "activities": visits} for n in range(LEADS)]
     body = json.dumps({"leads": leads})
-    with start_service(crm_toml, "--new-store", environ={"HOTLEAD_RATE_LIMIT": "0"}) as service:
+    with start_service(crm_toml, environ={"HOTLEAD_RATE_LIMIT": "0"}) as service:
         senders = [http.client.HTTPConnection("127.0.0.1", service.port, timeout=60) for _ in range(3)]
         for sender in senders:
             sender.request("POST", "/v1/score/batch", body, {"Content-Type": "application/json"})

@@ -36,10 +36,11 @@ def test_a_running_process_is_not_restarted() -> None:
 
 def test_one_end_is_one_failure(managed: ManagedProcess) -> None:
     messages: list[str] = []
+    managed.failures = 1
     ended(managed)
     for _ in range(20):
         managed.restart_if_dead(lambda message: messages.append(str(message)))
-    assert managed.failures == 1
+    assert managed.failures == 2
     assert messages == ["the managed ended (exit code 3); it is started again in 1 s"]
     assert managed.restart_at is not None
     managed.restart_at = time.monotonic()
@@ -51,11 +52,13 @@ def test_one_end_is_one_failure(managed: ManagedProcess) -> None:
 
 def test_short_runs_lengthen_the_delay_and_a_long_run_resets_it(managed: ManagedProcess) -> None:
     messages: list[str] = []
-    for expected in (1, 3, 7):
+    for expected in ("again", "in 1 s", "in 3 s", "in 7 s"):
         ended(managed)
         managed.restart_if_dead(lambda message: messages.append(str(message)))
-        assert messages[-1].endswith(f"in {expected} s")
+        assert messages[-1].endswith(expected)
         managed.restart_at = None
+        assert managed.process is not None
+        managed.process.wait(30)
     ended(managed)
     managed.started -= 60
     managed.restart_if_dead(lambda message: messages.append(str(message)))
