@@ -78,7 +78,7 @@ def forget(
         return
     if dry_run or not lead_ids:
         counts = {"would_erase": len(lead_ids), "inactive": total}
-        sentence = Message("{count:,} leads would be erased.", count=len(lead_ids))
+        sentence = _describe_dry_run(len(lead_ids), is_known=inactive is not None)
         console.emit(counts, [sentence, *_rest(len(lead_ids), total)], as_json, lang)
         return
     if not yes and not console.confirm(_question(lead_ids, settings).text(lang)):
@@ -105,6 +105,13 @@ def _find_leads(
 
     inactive = find_inactive(settings, days or 0, now_ms())
     return inactive.lead_ids, inactive.total
+
+
+def _describe_dry_run(count: int, is_known: bool) -> Message:
+    """What would be erased; only of inactive leads is it certain that the store knows them."""
+    if is_known:
+        return Message("{count:,} leads would be erased.", count=count)
+    return Message("{count:,} leads are named; those that are known would be erased.", count=count)
 
 
 def _rest(count: int, total: int) -> list[Message]:
